@@ -1,0 +1,40 @@
+/** Every kind of object, in the order of their ranks. A new kernel feature is a row here, its file, and a test. */
+import { addressKind } from "./address";
+import { bootKind } from "./boot";
+import { forwardingKind } from "./forwarding";
+import { fouKind } from "./fou";
+import { destinationKind, serviceKind, syncKind, timeoutKind } from "./ipvs";
+import type { Kind } from "./kind";
+import { linkKind } from "./link";
+import { moduleKind, parameterKind } from "./module";
+import { markKind, masqueradeKind, tableKind } from "./nftables";
+import { sysctlKind } from "./sysctl";
+
+export const kinds: readonly Kind[] = [
+    bootKind,
+    parameterKind,
+    moduleKind,
+    sysctlKind,
+    forwardingKind,
+    fouKind,
+    linkKind,
+    tableKind,
+    markKind,
+    masqueradeKind,
+    timeoutKind,
+    serviceKind,
+    destinationKind,
+    syncKind,
+    addressKind,
+] as unknown as Kind[];
+
+const byName = new Map(kinds.map((kind) => [kind.name, kind]));
+
+/** The row of a kind; throws for a name that this version does not know. */
+export function kindOf(name: string): Kind {
+    const kind = byName.get(name);
+    if (kind === undefined) throw new Error(`this version of pulumi-lvs does not know objects of kind "${name}"`);
+    return kind;
+}
+
+export type { Action, Kind, ManagedObject, Objects, Place, Value } from "./kind";

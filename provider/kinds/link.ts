@@ -1,0 +1,54 @@
+import { type Kind, ranks, type Value } from "./kind";
+import { lines } from "./probe";
+
+/** A tunnel device of ours. `local`: the real server's own address. `csum`: GRE checksums, on both ends or on none. */
+export type LinkValue = { type: string; local: string; csum?: boolean; mtu?: number };
+
+/**
+ * A tunnel device that takes in what a director sends by `tun`. Ours by name (`lvs-…`), never tunl0, gre0 or sit0, where
+ * a container network may live. What keeps its name is changed in place: a second GRE device with the same local
+ * address is EEXIST.
+ */
+export const linkKind: Kind<LinkValue & Record<string, Value>> = {
+    name: "link",
+    nature: "thing",
+    rank: () => ranks.link,
+    read: (probe) => new Map(lines(probe, "link").flatMap(parse)),
+    satisfied: (want, have) =>
+        want.type === have.type &&
+        want.local === have.local &&
+        (want.csum ?? false) === (have.csum ?? false) &&
+        have["up"] === true,
+    set: (key, want, have) => {
+        const parameters = [want.type, "local", want.local, "remote", any(want)];
+        if (want.type === "ip6tnl") parameters.splice(1, 0, "mode", "any");
+        if (want.type === "gre" || want.type === "ip6gre") parameters.push(want.csum === true ? "csum" : "nocsum");
+        const verb = have !== undefined && have.type === want.type ? "change" : "add";
+        const replaced = have !== undefined && have.type !== want.type ? [{ run: ["ip", "link", "del", key] }] : [];
+        return [
+            ...replaced,
+            { run: ["ip", "link", verb, key, "type", ...parameters] },
+            { run: ["ip", "link", "set", key, "up"] },
+        ];
+    },
+    unset: (key) => [{ run: ["ip", "link", "del", key] }],
+    describe: (key) => `tunnel device ${key}`,
+};
+
+/** "any" as the device's family spells it: such a device takes packets of every director. */
+function any(value: LinkValue): string {
+    return value.local.includes(":") ? "::" : "any";
+}
+
+/** One line of `ip -d -o link show`: flags between <>, then the device's kind with its parameters. */
+function parse(line: string): [string, LinkValue & Record<string, Value>][] {
+    const [head = "", ...parts] = line.split("\\");
+    const name = /^\d+:\s+([^\s@:]+)/.exec(head)?.[1];
+    const detail = parts.map((part) => /^\s*(ipip|sit|gre|ip6gre|ip6tnl)\s(.*)$/.exec(part)).find((match) => match !== null);
+    if (name === undefined || detail === undefined || detail === null) return [];
+    const [, type = "", rest = ""] = detail;
+    const local = /\blocal (\S+)/.exec(rest)?.[1] ?? "any";
+    const csum = /\bocsum\b/.test(rest) || /\bicsum\b/.test(rest) || /(?:^|\s)csum\b/.test(rest);
+    const up = /<[^>]*\bUP\b[^>]*>/.test(head);
+    return [[name, { type, local, ...(csum ? { csum } : {}), up }]];
+}

@@ -1,0 +1,521 @@
+/**
+ * One host's queue. Operations that arrive while the host is busy join the next batch; a batch is one script. A probe is
+ * kept: it serves reads for a moment, and plans for ever, because a script that was planned from it runs only if the
+ * host is still so. A host that keeps changing under us is an error after a few attempts.
+ */
+import { type Connection, connectionKey, connectionSecrets, describeConnection } from "../ssh/connection";
+import { ConnectionError } from "../ssh/errors";
+import { printable, redactor } from "../ssh/redact";
+import { runScript } from "../ssh/session";
+import { sysctlPath } from "../kinds/sysctl";
+import { StepError } from "./errors";
+import type { LedgerFile } from "./ledger";
+import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
+import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script } from "./script";
+import { type HostState, hostTime, parseSections, parseState, valueOf } from "./state";
+
+/** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
+export interface Operation {
+    /** In a person's words: "create web1". */
+    says: string;
+    /** Settings that it needs to see, as sysctl keys. */
+    settings: string[];
+    plan(state: HostState): Plan;
+}
+
+export interface Outcome {
+    state: HostState;
+    deed: Deed;
+    notes: string[];
+}
+
+/** Attempts at a batch whose host changed between probe and lock. */
+const ATTEMPTS = 8;
+/** Milliseconds for which a probe serves reads. */
+const FRESH = 3_000;
+/** Operations that one script carries. */
+const BATCH = 200;
+/** Seconds of one wait for connections to end, so that progress is seen. */
+const WAIT_SLICE = 5;
+
+export interface HostOptions {
+    /** Seconds for one script under its lock. */
+    commandTimeout: number;
+    /** Says something to the user. */
+    say(line: string): void;
+}
+
+interface Job {
+    operation: Operation;
+    resolve(outcome: Outcome): void;
+    reject(error: unknown): void;
+    /** The state before the operation's first change. */
+    first?: HostState;
+    touched: Map<string, { kind: string; key: string; after: unknown }>;
+    files: Map<string, LedgerFile | undefined>;
+    notes: Set<string>;
+    alone: boolean;
+    attempts: number;
+}
+
+const hosts = new Map<string, Host>();
+
+/** The queue of a connection: one per host and process. */
+export function hostAt(connection: Connection, options: HostOptions): Host {
+    const key = connectionKey(connection);
+    const known = hosts.get(key) ?? new Host(connection);
+    known.options = options;
+    hosts.set(key, known);
+    return known;
+}
+
+/** Forgets all probes: for processes that outlive an engine's operation. */
+export function forgetHosts(): void {
+    hosts.clear();
+}
+
+export class Host {
+    readonly name: string;
+    options!: HostOptions;
+    private snapshot: HostState | undefined;
+    private queue: Job[] = [];
+    private working = false;
+    private probing: Promise<HostState> | undefined;
+    private readonly settings = new Set<string>();
+    private readonly redact: (text: string) => string;
+
+    constructor(readonly connection: Connection) {
+        this.name = describeConnection(connection);
+        this.redact = redactor(connectionSecrets(connection));
+    }
+
+    /** The host as it is, for reading: concurrent and closely following reads share one probe. */
+    async read(settings: string[] = []): Promise<HostState> {
+        const more = this.wantSettings(settings);
+        if (this.probing !== undefined && !more) return this.probing;
+        const known = this.snapshot;
+        if (known !== undefined && !more && Date.now() - known.takenAt < FRESH) return known;
+        const running = this.probe(false);
+        this.probing = running;
+        try {
+            return await running;
+        } finally {
+            if (this.probing === running) this.probing = undefined;
+        }
+    }
+
+    /** Plans and carries out an operation; rejects after it has been taken back. */
+    submit(operation: Operation): Promise<Outcome> {
+        this.wantSettings(operation.settings);
+        return new Promise((resolve, reject) => {
+            this.queue.push({
+                operation,
+                resolve,
+                reject,
+                touched: new Map(),
+                files: new Map(),
+                notes: new Set(),
+                alone: false,
+                attempts: 0,
+            });
+            void this.work();
+        });
+    }
+
+    /** Takes an operation back that was carried out here. */
+    async undo(deed: Deed): Promise<string[]> {
+        const outcome = await this.submit({ says: "undo", settings: [], plan: (state) => planUndo(deed, state) });
+        return outcome.notes;
+    }
+
+    private wantSettings(keys: string[]): boolean {
+        const before = this.settings.size;
+        for (const key of keys) this.settings.add(sysctlPath(key).slice("/proc/sys/".length));
+        const grown = this.settings.size > before;
+        if (grown) this.snapshot = undefined;
+        return grown;
+    }
+
+    private async work(): Promise<void> {
+        if (this.working) return;
+        this.working = true;
+        try {
+            // Whatever arrives in this turn of the event loop joins the first batch.
+            await new Promise((resolve) => setImmediate(resolve));
+            while (this.queue.length > 0) await this.batch();
+        } finally {
+            this.working = false;
+        }
+    }
+
+    private async batch(): Promise<void> {
+        const jobs: Job[] = [];
+        const plans: Plan[] = [];
+        let fresh = false;
+        let state: HostState;
+        try {
+            if (this.snapshot === undefined) {
+                await this.probe(false);
+                fresh = true;
+            }
+            state = this.snapshot!;
+        } catch (error) {
+            for (const job of this.queue.splice(0)) job.reject(error);
+            return;
+        }
+        const base = state;
+        const touched = new Set<string>();
+        const later: Job[] = [];
+        const waiting = this.queue.splice(0);
+        for (const [index, job] of waiting.entries()) {
+            if (plans.length >= BATCH || (plans.length > 0 && (job.alone || jobs[0]!.alone))) {
+                later.push(...waiting.slice(index));
+                break;
+            }
+            let plan: Plan;
+            try {
+                plan = job.operation.plan(state);
+            } catch (error) {
+                if (fresh && plans.length === 0) {
+                    this.giveUp(job, error);
+                    continue;
+                }
+                // It may be the probe that is old, or a neighbour in the batch: look again, on its own.
+                if (!fresh && plans.length === 0) this.snapshot = undefined;
+                later.push(...waiting.slice(index));
+                break;
+            }
+            const places = plan.steps.map(({ kind, key }) => `${kind} ${key}`);
+            const files = [...plan.during.keys(), ...plan.afterwards.keys()];
+            if (plans.length > 0 && [...places, ...files].some((place) => touched.has(place))) {
+                later.push(...waiting.slice(index));
+                break;
+            }
+            for (const place of [...places, ...files]) touched.add(place);
+            plans.push(plan);
+            jobs.push(job);
+            state = plan.next;
+        }
+        this.queue.unshift(...later);
+        if (jobs.length === 0) return;
+        const idle = plans.every((plan) => plan.steps.length === 0 && unchangedFiles(plan, base) && !plan.partial);
+        if (idle && fresh) {
+            for (const [index, job] of jobs.entries()) this.finish(job, plans[index]!, base);
+            return;
+        }
+        await this.carryOut(jobs, plans, base);
+    }
+
+    private async carryOut(jobs: Job[], plans: Plan[], base: HostState): Promise<void> {
+        for (const [index, job] of jobs.entries()) this.remember(job, plans[index]!, base);
+        const single = jobs.length === 1 && jobs[0]!.alone;
+        let answer: Answer;
+        try {
+            answer = await this.run({
+                expect: base.sum,
+                plans,
+                rules: single ? "each" : "together",
+                timeout: this.options.commandTimeout,
+                settings: [...this.settings],
+            });
+        } catch (error) {
+            this.snapshot = undefined;
+            await this.recover(jobs, error);
+            return;
+        }
+        this.snapshot = answer.state;
+        if (answer.outcome === "stale") {
+            for (const job of jobs) {
+                job.attempts++;
+                if (job.attempts >= ATTEMPTS) {
+                    const reason = `the host changed ${job.attempts} times between look and lock`;
+                    this.giveUp(job, this.stepError("LVS-RESTLESS", job.operation.says, reason, "Find out what keeps changing it (a checker, a script), and run `pulumi up` again."));
+                } else this.queue.push(job);
+            }
+            return;
+        }
+        const again: Job[] = [];
+        const wait: { job: Job; plan: Plan }[] = [];
+        for (const [index, job] of jobs.entries()) {
+            const plan = plans[index]!;
+            if (answer.draining.has(index)) wait.push({ job, plan });
+            else if (plan.partial && goalsMet(plan, answer.state)) again.push(job);
+            else if (answer.completed && goalsMet(plan, answer.state)) this.finish(job, plan, answer.state);
+            else if (!single) {
+                job.alone = true;
+                again.push(job);
+            } else {
+                const error = this.explain(job, plan, answer);
+                await this.takeBack(job, error);
+            }
+        }
+        this.queue.unshift(...again);
+        if (wait.length > 0) void this.waitFor(wait);
+    }
+
+    /** Connections are waited for outside the lock, and beside other work. */
+    private async waitFor(list: { job: Job; plan: Plan }[]): Promise<void> {
+        const keys = list.flatMap(({ plan }) => plan.steps.filter((step) => step.drained).map((step) => step.key));
+        try {
+            const script = renderWait(keys, WAIT_SLICE);
+            const result = await runScript(this.connection, script.text, { timeout: WAIT_SLICE + 15 });
+            const left = parseSections(String(result.stdout), script.nonce)["left"]?.trim() ?? "";
+            if (left !== "") {
+                const active = left.split(/\s+/).reduce((sum, each) => sum + Number(each), 0);
+                const until = Math.max(...list.map(({ plan }) => [...plan.during.values()][0]?.draining?.until ?? 0));
+                const seconds = this.snapshot === undefined ? 0 : Math.max(0, until - hostTime(this.snapshot));
+                this.options.say(`${this.name}: draining ${keys.join(", ")}: ${active} active connections, at most ${seconds} s more`);
+            }
+        } catch (error) {
+            this.options.say(`${this.name}: waiting for connections: ${(error as Error).message}`);
+        }
+        this.queue.push(...list.map(({ job }) => job));
+        void this.work();
+    }
+
+    private remember(job: Job, plan: Plan, base: HostState): void {
+        job.first ??= base;
+        for (const note of plan.notes) job.notes.add(note);
+        for (const { kind, key, after } of plan.steps) job.touched.set(`${kind} ${key}`, { kind, key, after });
+        for (const name of [...plan.during.keys(), ...plan.afterwards.keys()]) {
+            if (!job.files.has(name)) job.files.set(name, job.first.ledger.get(name));
+        }
+    }
+
+    private deed(job: Job): Deed {
+        return {
+            host: this.name,
+            files: job.files,
+            changes: [...job.touched.values()].map(({ kind, key, after }) => ({
+                kind,
+                key,
+                before: job.first === undefined ? undefined : valueOf(job.first, kind, key),
+                after: after as Deed["changes"][number]["after"],
+            })),
+        };
+    }
+
+    private finish(job: Job, plan: Plan, state: HostState): void {
+        for (const note of plan.notes) job.notes.add(note);
+        job.resolve({ state, deed: this.deed(job), notes: [...job.notes] });
+    }
+
+    private giveUp(job: Job, error: unknown): void {
+        if (job.first === undefined || job.touched.size + job.files.size === 0) job.reject(error);
+        else void this.takeBack(job, error);
+    }
+
+    /** Undo: what the operation did is set back, and the error says so, or what is left. */
+    private async takeBack(job: Job, error: unknown): Promise<void> {
+        const deed = this.deed(job);
+        try {
+            const state = this.snapshot ?? (await this.probe(true));
+            let plan = planUndo(deed, state);
+            for (let attempt = 0; ; attempt++) {
+                const answer = await this.run({
+                    expect: (this.snapshot ?? state).sum,
+                    plans: [plan],
+                    rules: "each",
+                    timeout: this.options.commandTimeout,
+                    settings: [...this.settings],
+                });
+                this.snapshot = answer.state;
+                if (answer.outcome === "stale" && attempt < ATTEMPTS) {
+                    plan = planUndo(deed, answer.state);
+                    continue;
+                }
+                if (!answer.completed || !goalsMet(plan, answer.state)) throw this.explain(job, plan, answer);
+                break;
+            }
+            const left = plan.notes.join(" ");
+            job.reject(after(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()));
+        } catch (second) {
+            const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
+            const why = second instanceof Error ? second.message : String(second);
+            job.reject(after(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`));
+        }
+    }
+
+    /** The connection ended or the answer did not come: what the script did is found out, under the lock. */
+    private async recover(jobs: Job[], error: unknown): Promise<void> {
+        const sent = !(error instanceof ConnectionError) || error.sent;
+        if (!sent) {
+            for (const job of jobs) job.reject(error);
+            return;
+        }
+        try {
+            await this.probe(true);
+        } catch (second) {
+            for (const job of jobs) {
+                job.reject(after(error, `Whether it was done is not known: ${(second as Error).message}`));
+            }
+            return;
+        }
+        for (const job of jobs) {
+            job.attempts += 3;
+            if (job.attempts >= ATTEMPTS) await this.takeBack(job, error);
+            else this.queue.push(job);
+        }
+    }
+
+    private async probe(locked: boolean): Promise<HostState> {
+        const answer = await this.run({
+            expect: undefined,
+            plans: [],
+            rules: "each",
+            timeout: this.options.commandTimeout,
+            settings: [...this.settings],
+            locked,
+        });
+        const more = this.wantSettings(
+            [...answer.state.ledger.values()].flatMap((file) =>
+                file.claims.filter(({ kind }) => kind === "sysctl").map(({ key }) => key),
+            ),
+        );
+        const missing = more && [...answer.state.ledger.values()].some((file) =>
+            file.claims.some(({ kind, key }) => kind === "sysctl" && valueOf(answer.state, kind, key) === undefined),
+        );
+        if (missing) return this.probe(locked);
+        this.snapshot = answer.state;
+        return answer.state;
+    }
+
+    private async run(batch: Batch): Promise<Answer> {
+        const script = renderScript(batch);
+        const says = batch.expect === undefined ? "look at the host" : batch.plans.flatMap((plan) => plan.steps.map((step) => step.says))[0] ?? "write the ledger";
+        const result = await runScript(this.connection, script.text, { timeout: batch.timeout + LOCK_WAIT + 20 });
+        const sections = parseSections(String(result.stdout), script.nonce);
+        if (sections["end"] === undefined) {
+            const missing = /^missing (\S+)/.exec(sections["outcome"] ?? "")?.[1];
+            if (missing !== undefined) {
+                throw this.stepError("LVS-TOOL", says, `the host has no \`${missing}\``, `Install it (Debian: ${missing === "flock" ? "util-linux" : "coreutils"}).`, true);
+            }
+            const refused = /^refused (.*)/s.exec(sections["outcome"] ?? "")?.[1];
+            if (refused !== undefined) {
+                throw this.stepError("LVS-RUN", says, `/run cannot be written: ${this.clean(refused)}`, "Work as root, or set `sudo: true` in the connection.", true);
+            }
+            const came = [String(result.stdout), result.stderr].map((text) => this.clean(text)).filter((text) => text !== "");
+            throw this.stepError(
+                "LVS-ANSWER",
+                says,
+                `the answer is not whole (status ${result.status ?? result.signal ?? "none"})${came.length > 0 ? `: ${came.join(" / ")}` : ""}`,
+                "See what the login shell of this user does; pulumi-lvs needs a POSIX sh.",
+            );
+        }
+        return this.read1(batch, script, sections);
+    }
+
+    private read1(batch: Batch, script: Script, sections: Record<string, string>): Answer {
+        const outcome = sections["outcome"]?.trim();
+        const status = sections["status"]?.trim() ?? "";
+        const state = () =>
+            parseState(
+                Object.fromEntries(Object.entries(sections).filter(([name]) => /^[si]\./.test(name))),
+                sections["sum"]?.trim() ?? "",
+            );
+        if (outcome === "busy") {
+            throw this.stepError("LVS-BUSY", "take the lock", `another run holds it for more than ${LOCK_WAIT} s`, "Wait for it to end, then run `pulumi up` again; nothing was touched.", true);
+        }
+        if (status === "124" || status === "137") {
+            const at = script.parts[Number(sections["at"]?.trim() ?? -1)];
+            throw this.stepError(
+                "LVS-TIMEOUT",
+                at?.says ?? "look at the host",
+                `it took more than ${batch.timeout} s and was ended`,
+                "See what hangs on the host; `lvs:commandTimeout` sets the limit in seconds.",
+            );
+        }
+        if (outcome === undefined) {
+            throw this.stepError("LVS-SCRIPT", "look at the host", `the script ended with status ${status}: ${this.clean(sections["trouble"] ?? "")}`, "Is /run full or read-only?");
+        }
+        const results = new Map(
+            (sections["results"] ?? "").split("\n").filter((line) => line !== "").map((line) => {
+                const [part, code] = line.split(" ");
+                return [Number(part), Number(code)] as const;
+            }),
+        );
+        const failed = [...results].find(([, code]) => code !== 0);
+        return {
+            outcome: outcome as Answer["outcome"],
+            state: state(),
+            completed: failed === undefined && results.size === script.parts.length,
+            failure:
+                failed === undefined
+                    ? undefined
+                    : { says: script.parts[failed[0]]!.says, status: failed[1], output: this.clean(sections[`o.${failed[0]}`] ?? "") },
+            draining: new Set((sections["draining"] ?? "").split("\n").filter((line) => line !== "").map(Number)),
+        };
+    }
+
+    private explain(job: Job, plan: Plan, answer: Answer): StepError {
+        const { failure } = answer;
+        if (failure !== undefined) {
+            return this.stepError("LVS-STEP", failure.says, `status ${failure.status}${failure.output === "" ? "" : `: ${failure.output}`}`, remedyFor(failure.output));
+        }
+        const goal = plan.goals.find(({ kind, key, value }) => !met(kind, key, value, answer.state));
+        if (goal === undefined) return this.stepError("LVS-STEP", job.operation.says, "it did not run to its end", "Run `pulumi up` again.");
+        return this.stepError(
+            "LVS-VERIFY",
+            `${goal.kind} ${goal.key}`,
+            `asked for ${show(goal.value)}, the host then has ${show(valueOf(answer.state, goal.kind, goal.key))}`,
+            "The kernel or another program on the host holds another value.",
+        );
+    }
+
+    private stepError(code: string, step: string, reason: string, remedy: string, untouched = false): StepError {
+        const error = new StepError(code, this.name, step, reason, remedy);
+        return untouched ? Object.assign(error, { sent: false }) : error;
+    }
+
+    private clean(text: string): string {
+        return printable(this.redact(text.trim()), 2_000);
+    }
+}
+
+interface Answer {
+    outcome: "read" | "stale" | "done";
+    state: HostState;
+    /** Every part ran and ended with 0. */
+    completed: boolean;
+    failure: { says: string; status: number; output: string } | undefined;
+    /** The plans whose real servers still have connections. */
+    draining: Set<number>;
+}
+
+function met(kind: string, key: string, value: unknown, state: HostState): boolean {
+    const have = valueOf(state, kind, key);
+    return value === undefined ? have === undefined : satisfied(kind, key, value as never, have);
+}
+
+function goalsMet(plan: Plan, state: HostState): boolean {
+    return plan.goals.every(({ kind, key, value }) => met(kind, key, value, state));
+}
+
+function unchangedFiles(plan: Plan, state: HostState): boolean {
+    return [...plan.during, ...plan.afterwards].every(
+        ([name, file]) => JSON.stringify(file) === JSON.stringify(state.ledger.get(name)),
+    );
+}
+
+function after(error: unknown, text: string): unknown {
+    if (error instanceof StepError) return error.after(text);
+    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
+    return error;
+}
+
+/** What to do about the refusals that are known. */
+function remedyFor(output: string): string {
+    const known = remedies.find(([pattern]) => pattern.test(output));
+    return known?.[1] ?? "Nothing of this operation stays; see the message, then run `pulumi up` again.";
+}
+
+const remedies: [RegExp, string][] = [
+    [/scheduler or persistence engine not found/i, "This kernel has no such scheduler or engine: see `npx lvs doctor`."],
+    [/modprobe: FATAL: Module \S+ not found/, "Install the kernel modules of the running kernel (Debian: linux-image-amd64, and reboot into it)."],
+    [/address not unicast/i, "The real server's address cannot be used, or `lo` is down on the director."],
+    [/Read-only file system/, "The file system is mounted read-only: mount it writable."],
+    [/No space left/, "Make room on the host."],
+    [/Cannot find device/, "The interface does not exist on this host: see `ip link`."],
+    [/Operation not permitted|Permission denied/, "Work as root, or set `sudo: true` in the connection."],
+    [/(ipvsadm|nft|ip|modprobe|arping): (command )?not found/, "Install it on the host (Debian: ipvsadm, nftables, iproute2, kmod, iputils-arping)."],
+];

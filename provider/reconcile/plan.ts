@@ -1,0 +1,490 @@
+/**
+ * From what is wanted and what is there to what is done: pure. One function serves create, update, delete and repair of
+ * every resource, because all of them are: "this is what I want of this host now".
+ */
+import { type Action, kindOf, type ManagedObject, type Objects, type Value } from "../kinds";
+import { ranks } from "../kinds/kind";
+import { StepError } from "./errors";
+import {
+    type Claim,
+    describeOwner,
+    type Found,
+    fileName,
+    type LedgerFile,
+    type Owner,
+    stackOf,
+} from "./ledger";
+import { commandLine } from "./script";
+import { type HostState, holders, hostTime, machineOf, valueOf } from "./state";
+
+/** What a resource wants, with how it means it. */
+export interface Want extends ManagedObject {
+    /** Members of the value that somebody else moves (a health checker the weight): left as they are on the host. */
+    leave?: string[];
+}
+
+/** What one resource asks of one host. */
+export interface Request extends Owner {
+    /** The host's name in messages. */
+    host: string;
+    token: string;
+    /** `claim`: take and change, release nothing yet; `all`: also release what is not wanted; `delete`: release all. */
+    phase: "claim" | "all" | "delete";
+    /** What is wanted, of the host as it is now. */
+    wants(state: HostState): Want[];
+    /** A resource that was made just now: what exists unclaimed is not its own. */
+    creating: boolean;
+    /** Take over rules that exist unclaimed. */
+    adopt: boolean;
+    /** Remove a service even if real servers are on it that nobody declared. */
+    deleteForeign: boolean;
+    /** Set again at boot. */
+    boot: boolean;
+    /** Seconds to wait for a real server's connections before it is removed; 0: none. */
+    drain: number;
+    /** Under which it was known before, where its stack or URN changed. */
+    formerly?: Owner;
+}
+
+/** One thing to do, as data. */
+export interface Step {
+    kind: string;
+    key: string;
+    before: Value | undefined;
+    after: Value | undefined;
+    actions: Action[];
+    rank: number;
+    release: boolean;
+    /** In a person's words. */
+    says: string;
+    /** A real server that is removed only once it has no active connections. */
+    drained: boolean;
+}
+
+export type FileChanges = ReadonlyMap<string, LedgerFile | undefined>;
+
+export interface Plan {
+    steps: Step[];
+    /** Ledger files while the steps run, and afterwards, by name; undefined: no file. Others stay as they are. */
+    during: FileChanges;
+    afterwards: FileChanges;
+    /** Lines for the user. */
+    notes: string[];
+    /** The plan stops early because modules must be loaded before the rest can be read. */
+    partial: boolean;
+    /** The objects after the steps, for the plans that follow in the same batch. */
+    next: HostState;
+    /** What has to be true afterwards: a value, or undefined for absent. */
+    goals: { kind: string; key: string; value: Value | undefined }[];
+}
+
+/** Whether what the host has is what is wanted. */
+export function satisfied(kind: string, key: string, want: Value, have: Value | undefined): boolean {
+    if (have === undefined) return false;
+    const row = kindOf(kind);
+    return row.satisfied === undefined ? JSON.stringify(sorted(want)) === JSON.stringify(sorted(have)) : row.satisfied(want, have, key);
+}
+
+function sorted(value: Value): Value {
+    if (Array.isArray(value)) return value.map(sorted);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(
+        Object.keys(value)
+            .sort()
+            .map((name) => [name, sorted(value[name]!)]),
+    );
+}
+
+export function plan(request: Request, state: HostState): Plan {
+    refuseUnreadable(request, state);
+    const name = fileName(request);
+    const formerName = request.formerly === undefined ? undefined : fileName(request.formerly);
+    const notes: string[] = [];
+    const own = state.ledger.get(name);
+    const former = formerName === undefined || formerName === name ? undefined : state.ledger.get(formerName);
+    const base = own ?? former;
+    const others = new Map([...state.ledger].filter(([each]) => each !== name && each !== formerName));
+    const scene: Scene = { request, state, base, others, notes };
+
+    if (request.phase === "delete" && (base === undefined ? state.hasLedger : base.token !== request.token)) {
+        if (base !== undefined) {
+            notes.push(`${request.host}: ${request.id} was taken over by a newer incarnation: nothing is released`);
+        }
+        return { steps: [], during: new Map(), afterwards: new Map(), notes, partial: false, next: state, goals: [] };
+    }
+    if (request.creating && base !== undefined && base.token !== request.token) {
+        notes.push(`${request.host}: ${request.id} takes over from an earlier incarnation of ${describeOwner(base.owner)}`);
+    }
+    if (!request.creating && base === undefined && request.phase !== "delete") {
+        notes.push(`${request.host}: ${request.id} had no ledger file: rebuilt`);
+    }
+
+    let wants = request.phase === "delete" ? [] : request.wants(state);
+    const partial = needsModulesFirst(wants, state);
+    if (partial) wants = wants.filter((want) => kindOf(want.kind).rank(want.key) <= ranks.module);
+
+    const claims: Claim[] = [];
+    const steps: Step[] = [];
+    for (const want of [...wants].sort((a, b) => rankOf(a) - rankOf(b))) {
+        const { claim, step } = claimObject(scene, want, wants);
+        claims.push(claim);
+        if (step !== undefined) steps.push(step);
+    }
+    const kept = (base?.claims ?? lost(scene)).filter((old) => !claims.some((claim) => sameplace(claim, old)));
+    const goals = claims.map(({ kind, key, value }) => ({ kind, key, value: value as Value | undefined }));
+    const releases = request.phase === "claim" || partial ? [] : kept;
+    for (const claim of [...releases].sort((a, b) => b.rank - a.rank)) {
+        const step = releaseObject(scene, claim, releases);
+        if (step === undefined) continue;
+        steps.push(step);
+        goals.push({ kind: step.kind, key: step.key, value: step.after });
+    }
+
+    const changed = steps.some((step) => !step.release);
+    const file = (list: Claim[]): LedgerFile | undefined =>
+        list.length === 0
+            ? undefined
+            : {
+                  owner: request.owner,
+                  id: request.id,
+                  token: request.phase === "delete" ? (base?.token ?? request.token) : request.token,
+                  sequence:
+                      base !== undefined && base.token === request.token && !changed
+                          ? base.sequence
+                          : 1 + Math.max(0, ...[...state.ledger.values()].map((each) => each.sequence)),
+                  machine: machineOf(state),
+                  boot: request.boot,
+                  ...(base?.draining === undefined || request.phase !== "delete" ? {} : { draining: base.draining }),
+                  maintenance: base?.maintenance ?? [],
+                  claims: list,
+              };
+    const during = file([...claims, ...kept]);
+    const afterwards = request.phase === "claim" || partial ? during : file(claims);
+    const final: FileChanges = new Map([
+        [name, afterwards],
+        ...(former === undefined ? [] : [[formerName!, undefined] as const]),
+    ]);
+    return {
+        steps,
+        during: new Map([[name, draining(during, steps, request, state)]]),
+        afterwards: final,
+        notes,
+        partial,
+        next: project(state, steps, final),
+        goals,
+    };
+}
+
+/** The file while a real server is drained: it keeps the deadline, so that a later attempt goes on waiting. */
+function draining(
+    file: LedgerFile | undefined,
+    steps: Step[],
+    request: Request,
+    state: HostState,
+): LedgerFile | undefined {
+    const step = steps.find((each) => each.drained);
+    if (file === undefined || step === undefined || file.draining !== undefined) return file;
+    return { ...file, draining: { key: step.key, until: hostTime(state) + request.drain } };
+}
+
+interface Scene {
+    request: Request;
+    state: HostState;
+    base: LedgerFile | undefined;
+    others: ReadonlyMap<string, LedgerFile>;
+    notes: string[];
+}
+
+/** A newer format stops everything; a damaged file of somebody else stops releases, which it might have a say in. */
+function refuseUnreadable(request: Request, state: HostState): void {
+    for (const [name, error] of state.unreadable) {
+        const newer = error.reason.startsWith("its format");
+        if (!newer && (name === fileName(request) || request.phase !== "delete")) continue;
+        throw new StepError(
+            newer ? "LVS-LEDGER-NEWER" : "LVS-LEDGER-DAMAGED",
+            request.host,
+            "reading the ledger",
+            error.message,
+            newer
+                ? "Use the pulumi-lvs version that wrote it, or a later one; nothing was touched."
+                : "Run `pulumi up` for the resource that it belongs to, or `lvs claims release`; nothing was touched.",
+        );
+    }
+}
+
+function rankOf(want: ManagedObject): number {
+    return kindOf(want.kind).rank(want.key);
+}
+
+function sameplace(a: { kind: string; key: string }, b: { kind: string; key: string }): boolean {
+    return a.kind === b.kind && a.key === b.key;
+}
+
+/** Settings that a module brings must be read before they are claimed: else what was found would be lost. */
+function needsModulesFirst(wants: Want[], state: HostState): boolean {
+    const missing = wants.some(
+        ({ kind, key }) => (kind === "module" || kind === "parameter") && valueOf(state, kind, key) === undefined,
+    );
+    return (
+        missing &&
+        wants.some(
+            ({ kind, key }) =>
+                kindOf(kind).nature === "setting" &&
+                kindOf(kind).rank(key) !== ranks.linkSetting &&
+                valueOf(state, kind, key) === undefined,
+        )
+    );
+}
+
+function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; step: Step | undefined } {
+    const { request, state, base, others } = scene;
+    const row = kindOf(given.kind);
+    const { kind, key } = given;
+    const have = valueOf(state, kind, key);
+    const want = yielding(given, have, base?.maintenance.includes(key) ?? false);
+    const previous = base?.claims.find((claim) => sameplace(claim, given));
+    const sharers = holders(others, kind, key);
+    const stack = stackOf(request.owner);
+
+    for (const { file, claim } of sharers) {
+        if (stackOf(file.owner) === stack || row.clashes === false) continue;
+        const same = satisfied(kind, key, want, claim.value) || satisfied(kind, key, claim.value, want);
+        if (same && kind !== "destination") continue;
+        throw new StepError(
+            "LVS-CLASH",
+            request.host,
+            row.describe(key),
+            same
+                ? `it belongs to ${describeOwner(file.owner)}`
+                : `${describeOwner(file.owner)} wants ${show(claim.value)}, ${describeOwner(request.owner)} wants ${show(want)}`,
+            "One object has one value on a host: let both stacks declare the same, or let one of them do it.",
+        );
+    }
+    if (row.nature === "rule" && have !== undefined && previous === undefined && sharers.length === 0) {
+        if (request.creating && !request.adopt) {
+            throw new StepError(
+                "LVS-EXISTS",
+                request.host,
+                row.describe(key),
+                `it exists and nobody declared it: the host has ${show(have)}, wanted is ${show(want)}`,
+                "Set `adopt: true` to take it over (destroy then removes it), or remove it by hand.",
+            );
+        }
+        if (request.creating) scene.notes.push(`${request.host}: ${row.describe(key)} is adopted`);
+    }
+    const parent = row.parent?.(key);
+    if (
+        parent !== undefined &&
+        valueOf(state, parent.kind, parent.key) === undefined &&
+        !all.some((each) => sameplace(each, parent))
+    ) {
+        throw new StepError(
+            "LVS-NO-SERVICE",
+            request.host,
+            row.describe(key),
+            `${kindOf(parent.kind).describe(parent.key)} is not there`,
+            "Run `pulumi up --refresh`: the resource that declares it makes it anew.",
+        );
+    }
+    const found: Found =
+        previous?.found ??
+        sharers.find(({ claim }) => claim.found.state !== "unknown")?.claim.found ??
+        (have === undefined || row.nature === "rule"
+            ? { state: "absent" }
+            : request.creating || base !== undefined
+              ? { state: "present", value: have }
+              : { state: "unknown" });
+    const boot = row.boot ?? ((each: string, value: Value) => row.set(each, value, undefined));
+    return {
+        claim: { rank: row.rank(key), kind, key, value: want, found, command: commandLine(boot(key, want)) },
+        step: satisfied(kind, key, want, have)
+            ? undefined
+            : makeStep(kind, key, have, want, row.set(key, want, have), false, have === undefined ? "add" : "change"),
+    };
+}
+
+/** The value with the members that somebody else moves as they are now, and at weight 0 while under repair. */
+function yielding(want: Want, have: Value | undefined, underRepair: boolean): Value {
+    if (want.leave === undefined && !underRepair) return want.value;
+    const value = { ...(want.value as Record<string, Value>) };
+    for (const member of want.leave ?? []) {
+        const now = (have as Record<string, Value> | undefined)?.[member];
+        if (now !== undefined) value[member] = now;
+    }
+    if (underRepair) value["weight"] = 0;
+    return value;
+}
+
+function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | undefined {
+    const { request, state, others, notes } = scene;
+    const { kind, key, found } = claim;
+    const row = kindOf(kind);
+    const have = valueOf(state, kind, key);
+    const sharers = holders(others, kind, key);
+    if (sharers.length > 0) {
+        const value = sharers[0]!.claim.value;
+        return have === undefined || satisfied(kind, key, value, have)
+            ? undefined
+            : makeStep(kind, key, have, value, row.set(key, value, have), true, "give back");
+    }
+    if (have === undefined || row.nature === "standing") return undefined;
+    const left = (why: string) => {
+        notes.push(`${request.host}: ${row.describe(key)} is left as it is, ${show(have)}: ${why}`);
+        return undefined;
+    };
+    if (found.state === "present") {
+        if (satisfied(kind, key, found.value, have)) return undefined;
+        if (!satisfied(kind, key, claim.value, have)) return left("it was changed since");
+        const needed = row.neededByOthers?.(key, state.probe);
+        if (needed !== undefined) return left(needed);
+        const actions = (row.restore ?? row.set)(key, found.value, have);
+        return makeStep(kind, key, have, found.value, actions, true, "restore");
+    }
+    if (row.nature === "setting") {
+        return found.state === "unknown" ? left("what it was before is not known") : undefined;
+    }
+    refuseForeignChildren(scene, claim, releases);
+    const until = scene.base?.draining?.until ?? Number.POSITIVE_INFINITY;
+    const drained = kind === "destination" && request.drain > 0 && hostTime(state) < until;
+    return { ...makeStep(kind, key, have, undefined, row.unset!(key, have), true, "remove"), drained };
+}
+
+/** `ipvsadm -D` takes every destination of a service with it, whoever added it. */
+function refuseForeignChildren({ request, state }: Scene, claim: Claim, releases: Claim[]): void {
+    if (request.deleteForeign) return;
+    const foreign = childrenOf(state.objects, claim).filter(
+        (child) => !releases.some((each) => each.kind === child.kind && each.key === child.key),
+    );
+    if (foreign.length === 0) return;
+    const holder = ({ kind, key }: { kind: string; key: string }) => holders(state.ledger, kind, key)[0];
+    throw new StepError(
+        "LVS-FOREIGN-SERVERS",
+        request.host,
+        `remove ${kindOf(claim.kind).describe(claim.key)}`,
+        `it would take these with it: ${foreign
+            .map((child) => {
+                const who = holder(child);
+                return `${child.key} (${who === undefined ? "declared by nobody" : describeOwner(who.file.owner)})`;
+            })
+            .join(", ")}`,
+        "Remove them first, or set `deleteForeign: true` on the service and run `pulumi up` once before.",
+    );
+}
+
+function childrenOf(objects: Objects, parent: { kind: string; key: string }): { kind: string; key: string }[] {
+    const children: { kind: string; key: string }[] = [];
+    for (const [kind, values] of objects) {
+        const row = kindOf(kind);
+        if (row.parent === undefined) continue;
+        for (const key of values.keys()) {
+            if (sameplace(row.parent(key), parent)) children.push({ kind, key });
+        }
+    }
+    return children;
+}
+
+/** The claims of a resource whose ledger was lost: what it wanted, with nothing known of what was found. */
+function lost({ request, state }: Scene): Claim[] {
+    if (request.phase !== "delete" || state.hasLedger) return [];
+    return request.wants(state).map(({ kind, key, value }) => ({
+        rank: kindOf(kind).rank(key),
+        kind,
+        key,
+        value,
+        found: { state: "unknown" },
+        command: "",
+    }));
+}
+
+function makeStep(
+    kind: string,
+    key: string,
+    before: Value | undefined,
+    after: Value | undefined,
+    actions: Action[],
+    release: boolean,
+    verb: string,
+): Step {
+    const row = kindOf(kind);
+    const values = after === undefined ? "" : before === undefined ? ` ${show(after)}` : ` ${show(before)} -> ${show(after)}`;
+    const says = `${verb} ${row.describe(key)}${values}`;
+    return { kind, key, before, after, actions, rank: row.rank(key), release, says, drained: false };
+}
+
+/** A value in a message: short, on one line. */
+export function show(value: Value | undefined): string {
+    if (value === undefined) return "nothing";
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
+
+/** The state as it will be once the steps are done. */
+export function project(
+    state: HostState,
+    steps: Step[],
+    files: FileChanges,
+): HostState {
+    const objects = new Map<string, Map<string, Value>>([...state.objects].map(([kind, values]) => [kind, new Map(values)]));
+    for (const { kind, key, after } of steps) {
+        if (after === undefined) {
+            objects.get(kind)?.delete(key);
+            for (const child of childrenOf(objects, { kind, key })) objects.get(child.kind)?.delete(child.key);
+        } else objects.get(kind)?.set(key, after);
+    }
+    const ledger = new Map(state.ledger);
+    for (const [name, file] of files) {
+        if (file === undefined) ledger.delete(name);
+        else ledger.set(name, file);
+    }
+    return { ...state, objects, ledger, hasLedger: true };
+}
+
+/** What an operation did to a host: enough to take it back. */
+export interface Deed {
+    host: string;
+    /** The ledger files as they were before the operation, by name; undefined: there was none. */
+    files: FileChanges;
+    changes: { kind: string; key: string; before: Value | undefined; after: Value | undefined }[];
+}
+
+/** Takes an operation back: what is still as it made it, and nobody else has come to want, is as it was before. */
+export function planUndo(deed: Deed, state: HostState): Plan {
+    const others = new Map([...state.ledger].filter(([name]) => !deed.files.has(name)));
+    const notes: string[] = [];
+    const goals: Plan["goals"] = [];
+    const steps = [...deed.changes].reverse().flatMap(({ kind, key, before, after }): Step[] => {
+        const row = kindOf(kind);
+        const have = valueOf(state, kind, key);
+        const same = (value: Value | undefined) =>
+            value === undefined ? have === undefined : satisfied(kind, key, value, have);
+        if (same(before) || row.nature === "standing") return [];
+        if (!same(after) && !same(atRest(before))) {
+            notes.push(`${deed.host}: ${row.describe(key)} is left as it is, ${show(have)}: it was changed since`);
+            return [];
+        }
+        if (holders(others, kind, key).length > 0) return [];
+        if (before === undefined && row.nature === "setting") return [];
+        goals.push({ kind, key, value: before });
+        const actions =
+            before === undefined
+                ? row.unset!(key, have!)
+                : have === undefined
+                  ? row.set(key, before, have)
+                  : (row.restore ?? row.set)(key, before, have);
+        return [{ ...makeStep(kind, key, have, before, actions, true, "undo"), rank: 0 }];
+    });
+    return {
+        steps,
+        during: new Map(),
+        afterwards: deed.files,
+        notes,
+        partial: false,
+        next: project(state, steps, deed.files),
+        goals,
+    };
+}
+
+/** A real server's value while it is drained. */
+function atRest(value: Value | undefined): Value | undefined {
+    return value !== null && typeof value === "object" && "weight" in value ? { ...value, weight: 0 } : value;
+}

@@ -1,0 +1,307 @@
+/**
+ * The script of one batch: takes the lock, makes sure that the host is as it was when the plan was made, claims, does
+ * the steps, writes the ledger, reads everything back, and answers once. POSIX sh: dash, bash, busybox.
+ *
+ * It is one function, called on its last line without arguments, so that half a script does nothing. It ignores HUP and
+ * PIPE, lets its steps write to files in /run, and writes to the channel once, after the ledger.
+ */
+import { randomBytes } from "node:crypto";
+import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
+import type { Action } from "../kinds";
+import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
+import type { DestinationValue } from "../ipvs/model";
+import { command, quote } from "../ssh/quote";
+import { type LedgerFile, renderLedger } from "./ledger";
+import type { FileChanges, Plan, Step } from "./plan";
+import { probeFunctions } from "./probeScript";
+
+/** Seconds that a script waits for another one's lock. */
+export const LOCK_WAIT = 30;
+
+export interface Batch {
+    /** The checksum that the host must still have; undefined: only read. */
+    expect: string | undefined;
+    plans: Plan[];
+    /** One `ipvsadm -R` for many rules, or one ipvsadm for each, which tells what each of them came to. */
+    rules: "together" | "each";
+    /** Seconds for everything under the lock. */
+    timeout: number;
+    /** Further settings to read, as paths under /proc/sys. */
+    settings: string[];
+    /** Read under the lock: what a script that is still running does is then over. */
+    locked?: boolean;
+}
+
+/** What a script consists of, in its order, and which plans each part belongs to. */
+export interface Part {
+    plans: number[];
+    steps: Step[];
+    says: string;
+    text: string;
+}
+
+export interface Script {
+    text: string;
+    nonce: string;
+    parts: Part[];
+}
+
+/** An action list as one line of shell, for the ledger's ready commands and for steps. */
+export function commandLine(actions: Action[]): string {
+    return actions.map(actionText).join(" && ");
+}
+
+function actionText(action: Action): string {
+    if ("run" in action) return command(...action.run);
+    if ("write" in action) return `printf '%s\\n' ${quote(action.text)} > ${quote(action.write)}`;
+    return ["sh -c", constant(action.script), "sh", ...action.words.map(quote), ...(action.texts ?? []).map(constant)].join(" ");
+}
+
+/** A text of our own as one word: it may hold line breaks, which no text from outside may. */
+function constant(text: string): string {
+    return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+export function renderScript(batch: Batch): Script {
+    const nonce = randomBytes(12).toString("hex");
+    const parts = batch.expect === undefined ? [] : renderParts(batch);
+    const settings = batch.settings.filter((path) => /^[A-Za-z0-9_./-]+$/.test(path)).join(" ");
+    const body = `
+W=$1
+LVS_SETTINGS=${quote(settings)}
+${probeFunctions}
+lvs_run() {
+    echo "$1" > "$W/at"
+    "lvs_$1" > "$W/o.$1" 2>&1 < /dev/null 9>&-
+    r=$?
+    echo "$1 $r" >> "$W/results"
+    return $r
+}
+lvs_together() {
+    o=$(ipvsadm -R 2>&1); r=$?
+    [ -z "$o" ] || { printf '%s\\n' "$o"; [ $r != 0 ] || r=1; }
+    return $r
+}
+lvs_busy() {
+    ipvsadm -Ln | awk '
+        $1 == "TCP" || $1 == "UDP" || $1 == "SCTP" || $1 == "FWM" { s = $1 (($1 == "FWM" && $3 == "IPv6") ? "6" : "") " " $2 }
+        $1 == "->" && $5 ~ /^[0-9]+$/ && $5 > 0 { printf "|%s %s|\\n", s, $2 }'
+}
+${parts.map((part, index) => `lvs_${index}() {\n${part.text}\n}`).join("\n")}
+lvs_steps() {
+${parts.map((_, index) => `    lvs_run ${index} || return`).join("\n")}
+    :
+}
+mkdir "$W/before" "$W/after"
+draining=' '
+${batch.expect === undefined && batch.locked !== true ? "" : lock}
+lvs_probe "$W/before"
+lvs_sum "$W/before" > "$W/sum"
+${
+    batch.expect === undefined
+        ? `echo read > "$W/outcome"`
+        : `if [ "$(cat "$W/sum")" != ${quote(batch.expect)} ]; then echo stale > "$W/outcome"; exit 0; fi
+lvs_steps
+echo done > "$W/outcome"
+rm -rf "$W/before"
+lvs_probe "$W/after"
+lvs_sum "$W/after" > "$W/sum"`
+}
+`;
+    const text = `lvs_main() {
+trap '' HUP PIPE
+LC_ALL=C; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin; export LC_ALL PATH
+umask 022
+LVS_NONCE=${nonce}
+W=/run/pulumi-lvs/run.${nonce}
+for t in flock timeout; do
+    command -v $t >/dev/null 2>&1 || { printf '\\n%s outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
+done
+if ! o=$(mkdir -p /run/pulumi-lvs 2>&1 && (umask 077; mkdir "$W") 2>&1); then
+    printf '\\n%s outcome\\nrefused %s\\n' $LVS_NONCE "$o"
+    return 0
+fi
+cat > "$W/body" <<'LVS_${nonce}'
+${body}
+LVS_${nonce}
+timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh "$W/body" "$W" > "$W/trouble" 2>&1 < /dev/null
+echo $? > "$W/status"
+{
+    for f in "$W"/outcome "$W"/sum "$W"/results "$W"/at "$W"/status "$W"/trouble "$W"/draining "$W"/o.* "$W"/before/* "$W"/after/*; do
+        [ -s "$f" ] || continue
+        printf '\\n%s %s\\n' $LVS_NONCE "\${f##*/}"
+        cat "$f"
+    done
+    printf '\\n%s end\\n' $LVS_NONCE
+} 2>/dev/null
+rm -rf "$W"
+:
+}
+lvs_main
+`;
+    return { text, nonce, parts };
+}
+
+const lock = `exec 9>/run/pulumi-lvs/lock
+flock -w ${LOCK_WAIT} 9 || { echo busy > "$W/outcome"; exit 0; }`;
+
+/** Claims upwards by rank across all plans, then releases downwards; consecutive rules join one \`ipvsadm -R\`. */
+function renderParts(batch: Batch): Part[] {
+    const { plans } = batch;
+    const all = plans.flatMap((plan, index) => plan.steps.map((step, order) => ({ step, index, order })));
+    all.sort(
+        (a, b) =>
+            Number(a.step.release) - Number(b.step.release) ||
+            (a.step.release ? b.step.rank - a.step.rank : a.step.rank - b.step.rank) ||
+            a.index - b.index ||
+            a.order - b.order,
+    );
+    const everyone = plans.map((_, index) => index);
+    const parts: Part[] = [];
+    const during = mergeFiles(plans.map((plan) => plan.during));
+    if (during.size > 0) {
+        parts.push({ plans: everyone, steps: [], says: "write the claims", text: writeLedger(during, new Map()) });
+    }
+    let group: { step: Step; index: number }[] = [];
+    const flush = () => {
+        if (group.length === 0) return;
+        const lines = group.flatMap(({ step }) => step.actions.map((action) => ruleLine(action)!));
+        parts.push({
+            plans: group.map(({ index }) => index),
+            steps: group.map(({ step }) => step),
+            says: group.map(({ step }) => step.says).join("; "),
+            text: `lvs_together <<'LVS_RULES'\n${lines.join("\n")}\nLVS_RULES`,
+        });
+        group = [];
+    };
+    let drained: { step: Step; index: number }[] = [];
+    const flushDrained = () => {
+        if (drained.length > 0) parts.push(drainPart(drained));
+        drained = [];
+    };
+    for (const { step, index } of all) {
+        if (step.drained) {
+            flush();
+            drained.push({ step, index });
+            continue;
+        }
+        flushDrained();
+        if (batch.rules === "together" && step.actions.every((action) => ruleLine(action) !== undefined)) {
+            group.push({ step, index });
+            continue;
+        }
+        flush();
+        parts.push({ plans: [index], steps: [step], says: step.says, text: commandLine(step.actions) });
+    }
+    flush();
+    flushDrained();
+    const owners = new Map(plans.flatMap((plan, index) => [...plan.afterwards.keys()].map((name) => [name, index] as const)));
+    const afterwards = mergeFiles(plans.map((plan) => plan.afterwards));
+    const late = new Map([...afterwards].filter(([name, file]) => !sameFile(file, during.get(name)) || !during.has(name)));
+    if (late.size > 0) {
+        parts.push({ plans: everyone, steps: [], says: "write the ledger", text: writeLedger(late, owners) });
+    }
+    return parts;
+}
+
+function sameFile(a: LedgerFile | undefined, b: LedgerFile | undefined): boolean {
+    return a === undefined || b === undefined ? a === b : renderLedger(a) === renderLedger(b);
+}
+
+function mergeFiles(list: FileChanges[]): Map<string, LedgerFile | undefined> {
+    return new Map(list.flatMap((each) => [...each]));
+}
+
+/** The line for `ipvsadm -R`, of an action that is a rule. */
+function ruleLine(action: Action): string | undefined {
+    if (!("run" in action) || action.run[0] !== "ipvsadm" || !/^-[AEDaed]$/.test(action.run[1] ?? "")) return undefined;
+    return restoreLine(action.run.slice(1));
+}
+
+/** Real servers go to weight 0; those without active connections are removed at once, the others are left to be waited for. */
+function drainPart(items: { step: Step; index: number }[]): Part {
+    const quiet = items.map(({ step }) =>
+        restoreLine(editDestination(step.key, { ...(step.before as unknown as DestinationValue), weight: 0 })),
+    );
+    const cases = items.map(
+        ({ step, index }) =>
+            `case $busy in *${quote(`|${listingName(step.key)}|`)}*) draining="$draining${index} "; echo ${index} >> "$W/draining" ;; ` +
+            `*) gone="$gone${restoreLine(deleteDestination(step.key))}\n" ;; esac`,
+    );
+    return {
+        plans: items.map(({ index }) => index),
+        steps: items.map(({ step }) => step),
+        says: items.map(({ step }) => step.says).join("; "),
+        text: `lvs_together <<'LVS_RULES' || return
+${quiet.join("\n")}
+LVS_RULES
+busy=$(lvs_busy)
+gone=
+${cases.join("\n")}
+[ -z "$gone" ] || lvs_together <<LVS_RULES
+$gone
+LVS_RULES`,
+    };
+}
+
+/** A destination as `ipvsadm -Ln` names it: the service's line and its own, as `lvs_busy` joins them. */
+export function listingName(key: string): string {
+    const cut = key.lastIndexOf("/");
+    const [kind = "", place = ""] = key.slice(0, cut).split("/");
+    const service = kind === "fwm" || kind === "fwm6" ? `${kind === "fwm6" ? "FWM6" : "FWM"} ${place}` : `${kind.toUpperCase()} ${place}`;
+    return `${service} ${key.slice(cut + 1)}`;
+}
+
+/** Files are written aside, synced and renamed; those of plans that are still draining are left as they are. */
+function writeLedger(files: FileChanges, owners: ReadonlyMap<string, number>): string {
+    const guard = (name: string, text: string) =>
+        owners.has(name) ? `case $draining in *" ${owners.get(name)} "*) ;; *) ${text} ;; esac` : text;
+    const written = [...files].filter(([, file]) => file !== undefined);
+    const removed = [...files].filter(([, file]) => file === undefined).map(([name]) => name);
+    return [
+        `(umask 077`,
+        `mkdir -p ${LEDGER_DIRECTORY}/.new || exit`,
+        ...written.map(([name, file]) =>
+            guard(name, `printf '%s' ${constant(renderLedger(file!))} > ${LEDGER_DIRECTORY}/.new/${name} || exit`),
+        ),
+        ...(written.length === 0
+            ? []
+            : [
+                  `set -- ${LEDGER_DIRECTORY}/.new/*.claims`,
+                  `if [ -e "$1" ]; then { sync "$@" 2>/dev/null || sync; } && mv -f "$@" ${LEDGER_DIRECTORY}/ || exit; fi`,
+              ]),
+        ...removed.map((name) => guard(name, `rm -f ${LEDGER_DIRECTORY}/${name} || exit`)),
+        `rmdir ${LEDGER_DIRECTORY}/.new`,
+        `rmdir ${LEDGER_DIRECTORY} 2>/dev/null`,
+        `exit 0)`,
+    ].join("\n");
+}
+
+/** Waits, without the lock, until none of the destinations has active connections, at most so many seconds. */
+export function renderWait(keys: string[], seconds: number): { text: string; nonce: string } {
+    const nonce = randomBytes(12).toString("hex");
+    const names = keys.map((key) => quote(`|${listingName(key)}|`));
+    const text = `lvs_main() {
+trap '' PIPE
+LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
+n=0
+while :; do
+    busy=$(ipvsadm -Ln | awk '
+        $1 == "TCP" || $1 == "UDP" || $1 == "SCTP" || $1 == "FWM" { s = $1 (($1 == "FWM" && $3 == "IPv6") ? "6" : "") " " $2 }
+        $1 == "->" && $5 ~ /^[0-9]+$/ && $5 > 0 { printf "|%s %s|%s\\n", s, $2, $5 }')
+    left=
+    for k in ${names.join(" ")}; do
+        case $busy in *"$k"*) c=\${busy#*"$k"}; left="$left \${c%%[!0-9]*}" ;; esac
+    done
+    [ -n "$left" ] || break
+    n=$((n + 1))
+    [ $n -le ${Math.max(1, Math.floor(seconds))} ] || break
+    sleep 1
+done
+printf '\\n%s left\\n%s\\n' ${nonce} "$left"
+}
+lvs_main
+`;
+    return { text, nonce };
+}
+

@@ -1,0 +1,53 @@
+/** From jest's report to two numbers, and to the things that must not pass in silence. */
+import { readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { root } from "../setup/places.mjs";
+
+/**
+ * @typedef {object} Tally
+ * @property {number} passed
+ * @property {number} failed
+ * @property {string[]} complaints each of them counted in failed
+ * @property {string[]} files the test files that were run
+ */
+
+/**
+ * @param {string} name the jest project
+ * @param {any} report what `jest --json` wrote, or undefined if it wrote nothing
+ * @param {{ code: number, whole: boolean }} run whole: nothing was left out on purpose
+ * @returns {Tally}
+ */
+export function tally(name, report, { code, whole }) {
+    /** @type {Tally} */
+    const sum = { passed: 0, failed: 0, complaints: [], files: [] };
+    const complain = (text) => {
+        sum.complaints.push(`${name}: ${text}`);
+        sum.failed++;
+    };
+    for (const suite of report?.testResults ?? []) {
+        const file = relative(root, suite.name);
+        const count = (...statuses) => suite.assertionResults.filter((test) => statuses.includes(test.status)).length;
+        sum.files.push(file);
+        sum.passed += count("passed");
+        sum.failed += count("failed");
+        // It did not load, or it failed outside its tests, as in afterAll.
+        if (suite.status === "failed" && count("failed") === 0) complain(`${file} failed outside its tests`);
+        const skipped = suite.assertionResults.filter((test) => !["passed", "failed"].includes(test.status));
+        for (const test of whole ? skipped : []) complain(`${test.status}: ${file}: ${test.fullName}`);
+    }
+    if (whole && sum.passed + sum.failed === 0) complain(report ? "no test was run" : "jest gave no report");
+    if (code !== 0 && sum.failed === 0) complain(`jest ended with status ${code}, though no test failed`);
+    return sum;
+}
+
+/**
+ * Test files that no project picked up, by a wrong place or name.
+ * @param {string[]} run the files that were run
+ * @param {string[]} others the projects that were not asked for
+ */
+export function forgotten(run, others) {
+    return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+        .filter((file) => /\.(test|spec)\.[cm]?[jt]sx?$/.test(file) && !file.includes("node_modules/"))
+        .map((file) => join("test", file))
+        .filter((file) => !run.includes(file) && !others.some((name) => file.startsWith(join("test", name, "/"))));
+}

@@ -1,0 +1,33 @@
+/** The parts of a test run, in order: what each needs on the machine, and what it runs. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { root } from "../setup/places.mjs";
+
+const bin = (name) => join(root, "node_modules", ".bin", name);
+/** Tests that mostly wait for processes: at least two workers, even on two cores. */
+const PARALLEL = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
+/** Tests that share a lab, or measure time. */
+const SERIAL = "--runInBand";
+
+/**
+ * @typedef {object} Stage
+ * @property {string} name
+ * @property {import("../setup.mjs").Wanted} [needs]
+ * @property {string[]} [command] a check, passed or failed as a whole
+ * @property {string[]} [jest] a jest project of this name, and its arguments
+ */
+
+/** @type {Stage[]} */
+export const STAGES = [
+    { name: "lint", command: [bin("biome"), "ci", "."] },
+    { name: "types", command: [bin("tsc"), "-p", "tsconfig.json", "--noEmit"] },
+    { name: "unit", jest: [PARALLEL] },
+    { name: "protocol", jest: [SERIAL], needs: { tests: true, lab: true } },
+    { name: "engine", jest: [PARALLEL], needs: { tests: true, pulumi: true } },
+    { name: "lab", jest: [SERIAL], needs: { tests: true, lab: true, pulumi: true } },
+];
+
+/** @param {Stage[]} stages */
+export function needs(stages) {
+    return Object.assign({}, ...stages.map((stage) => stage.needs ?? {}));
+}
