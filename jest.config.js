@@ -7,6 +7,7 @@ const project = (name) => ({
     rootDir: __dirname,
     testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
     testEnvironment: "node",
+    globalSetup: "<rootDir>/tools/suite/global-setup.mjs",
     modulePathIgnorePatterns: ["<rootDir>/dist/"],
     transform: {
         "^.+\\.ts$": ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, target: "es2022" }, module: { type: "commonjs" } }],

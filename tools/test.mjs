@@ -61,6 +61,7 @@ try {
 } catch (error) {
     complain(error);
     total.failed++;
+    total.complaints.push("the run did not come to its end");
 }
 say(`\n${table.join("\n")}`);
 for (const complaint of total.complaints) say(`! ${complaint}`);

@@ -121,16 +121,15 @@ export function fullPrefix(family: Family): number {
 }
 
 /**
- * Whether the kernel can take the address as a real server's: not 0.0.0.0/8, 255.255.255.255, multicast, `::` or IPv6
- * link-local (net/netfilter/ipvs/ip_vs_ctl.c, `__ip_vs_update_dest` and `ip_vs_new_dest`; tried on 6.1). The broadcast
- * address of a subnet is refused too, which only the host can tell.
+ * Whether the kernel can take the address as a real server's: not 0.0.0.0, 255.255.255.255, multicast, `::` or IPv6
+ * link-local (net/netfilter/ipvs/ip_vs_ctl.c, `ip_vs_new_dest`; tried on 6.1). The broadcast address of a subnet is
+ * refused too, and all of 0.0.0.0/8 by kernels before 5.3, which only the host can tell.
  */
 export function isUnicast(address: string): boolean {
-    const parsed = ipaddr.parse(address);
-    if (parsed.kind() === "ipv4") {
-        return (parsed as ipaddr.IPv4).octets[0] !== 0 && !["broadcast", "multicast"].includes(parsed.range());
+    if (familyOf(address) === "ipv4") {
+        return address !== "0.0.0.0" && !["broadcast", "multicast"].includes(ipaddr.parse(address).range());
     }
-    return !["unspecified", "multicast", "linkLocal"].includes(parsed.range());
+    return !["unspecified", "multicast", "linkLocal"].includes(ipaddr.parse(address).range());
 }
 
 /** `192.0.2.1:80`, `[2001:db8::1]:80`: as ipvsadm prints it, and the only form that it reads for IPv6. */

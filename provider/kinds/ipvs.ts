@@ -27,7 +27,11 @@ const tables = new WeakMap<Probe, Table>();
 export function tableOf(probe: Probe): Table {
     const known = tables.get(probe);
     if (known !== undefined) return known;
-    const table = parseTable(probe.section("ipvs.save"), probe.section("ipvs.thresholds"));
+    const save = probe.section("ipvs.save");
+    const thresholds = probe.section("ipvs.thresholds");
+    // A kernel without IPVS, or one that has not loaded it, has no listing at all.
+    const none = { services: new Map(), destinations: new Map(), connections: new Map() };
+    const table: Table = save === "" && thresholds === "" ? none : parseTable(save, thresholds);
     tables.set(probe, table);
     return table;
 }
@@ -77,7 +81,9 @@ export const syncKind: Kind<Plain<SyncDaemon>> = {
     nature: "rule",
     rank: () => ranks.sync,
     read: (probe) =>
-        new Map(parseDaemons(probe.section("ipvs.daemons")).map((each) => [each.role as string, each as Plain<SyncDaemon>])),
+        new Map(
+            parseDaemons(probe.section("ipvs.daemons")).map((each) => [each.role as string, each as Plain<SyncDaemon>]),
+        ),
     satisfied: (want, have) =>
         Object.entries(want).every(([name, value]) => have[name] === value || (name === "maxlen" && value === 0)),
     set: (key, want, have) => [

@@ -5,8 +5,9 @@ import { lines } from "./probe";
 export const TABLE = "inet pulumi_lvs";
 
 /**
- * The frame that marks and masquerading hang in. Rules never change: what is declared are the elements of its maps and
- * sets, which are added and removed by key. ip_vs marks are set at priority mangle (-150), before IPVS sees the packet.
+ * The frame that marks and masquerading hang in. Marks are elements of its maps, added and removed by key; its own rules
+ * never change. They are set at priority mangle (-150), before IPVS sees the packet. Masquerading is a rule each, named
+ * by its comment: networks may overlap, which elements of one set may not.
  */
 const FRAME = `
 add table ${TABLE}
@@ -14,23 +15,18 @@ add map ${TABLE} marks4 { type ipv4_addr . inet_proto . inet_service : mark; }
 add map ${TABLE} marks6 { type ipv6_addr . inet_proto . inet_service : mark; }
 add map ${TABLE} anyport4 { type ipv4_addr . inet_proto : mark; }
 add map ${TABLE} anyport6 { type ipv6_addr . inet_proto : mark; }
-add set ${TABLE} masquerade4 { type ipv4_addr . ipv4_addr; flags interval; }
-add set ${TABLE} masquerade6 { type ipv6_addr . ipv6_addr; flags interval; }
-add chain ${TABLE} mark { type filter hook prerouting priority mangle; policy accept; }
-flush chain ${TABLE} mark
-add rule ${TABLE} mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto map @anyport4
-add rule ${TABLE} mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto map @anyport6
-add rule ${TABLE} mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto . th dport map @marks4
-add rule ${TABLE} mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto . th dport map @marks6
-add chain ${TABLE} masquerade { type nat hook postrouting priority srcnat; policy accept; }
-flush chain ${TABLE} masquerade
-add rule ${TABLE} masquerade ip saddr . ip daddr @masquerade4 masquerade
-add rule ${TABLE} masquerade ip6 saddr . ip6 daddr @masquerade6 masquerade
+add chain ${TABLE} prerouting_mark { type filter hook prerouting priority mangle; policy accept; }
+flush chain ${TABLE} prerouting_mark
+add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto map @anyport4
+add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto map @anyport6
+add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto . th dport map @marks4
+add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto . th dport map @marks6
+add chain ${TABLE} postrouting_masquerade { type nat hook postrouting priority srcnat; policy accept; }
 `
     .trim()
     .replaceAll("\n", "; ");
 
-const RULES_OF_FRAME = 6;
+const RULES_OF_FRAME = 4;
 
 /** The table itself: there as long as one resource claims something in it. */
 export const tableKind: Kind<string> = {
@@ -40,7 +36,7 @@ export const tableKind: Kind<string> = {
     read: (probe) => {
         const text = probe.section("nft");
         if (!/^table inet pulumi_lvs \{/m.test(text)) return new Map();
-        const rules = lines(probe, "nft").filter((line) => /@(marks|anyport|masquerade)[46]/.test(line)).length;
+        const rules = lines(probe, "nft").filter((line) => /@(marks|anyport)[46]/.test(line)).length;
         return new Map([[TABLE, rules === RULES_OF_FRAME ? "1" : `${rules} of ${RULES_OF_FRAME} rules`]]);
     },
     set: () => [{ run: ["nft", FRAME] }],
@@ -94,29 +90,30 @@ export const masqueradeKind: Kind<true> = {
     rank: () => ranks.rule,
     read: (probe) =>
         new Map(
-            elements(probe.section("nft"), /^masquerade[46]$/).map(({ name, element }): [string, true] => {
-                const [source = "", destination = ""] = element.split(" . ");
-                return [`${prefixed(source, name)} ${prefixed(destination, name)}`, true];
+            lines(probe, "nft").flatMap((line): [string, true][] => {
+                const key = /\smasquerade comment "([^"]+)"/.exec(line)?.[1];
+                return key === undefined ? [] : [[key, true]];
             }),
         ),
-    set: (key) => [element("add", key)],
-    unset: (key) => [element("delete", key)],
+    set: (key) => {
+        const [source = "", destination = ""] = key.split(" ");
+        const ip = source.includes(":") ? "ip6" : "ip";
+        const match = [`${ip} saddr ${source}`, ...(isEverything(destination) ? [] : [`${ip} daddr ${destination}`])];
+        return [{ run: ["nft", `add rule ${CHAIN} ${match.join(" ")} masquerade comment "${key}"`] }];
+    },
+    unset: (key) => [{ script: REMOVE_RULE, words: [key] }],
     describe: (key) => `masquerade ${key.replace(" ", " to ")}`,
 };
 
-function element(verb: string, key: string): Action {
-    const [source = "", destination = ""] = key.split(" ");
-    const set = source.includes(":") ? "masquerade6" : "masquerade4";
-    return { run: ["nft", `${verb} element ${TABLE} ${set} { ${source} . ${destination} }`] };
-}
+const CHAIN = `${TABLE} postrouting_masquerade`;
 
-/** nft prints the network that holds everything, and single hosts, in its own ways. */
-function prefixed(text: string, set: string): string {
-    if (text.includes("/")) return text;
-    const bits = set.endsWith("6") ? 128 : 32;
-    const range = /^(\S+)-(\S+)$/.exec(text);
-    if (range !== null) return /^(0\.0\.0\.0|::)$/.test(range[1] ?? "") ? `${range[1]}/0` : text;
-    return `${text}/${bits}`;
+const REMOVE_RULE = `
+for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment \"$1\" # handle \\([0-9]*\\)$|\\1|p"); do
+    nft delete rule ${CHAIN} handle "$h" || exit 1
+done`.trim();
+
+function isEverything(network: string): boolean {
+    return network === "0.0.0.0/0" || network === "::/0";
 }
 
 /** The numbers that `nft -n` prints, and the names that it prints without. */

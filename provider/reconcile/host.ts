@@ -11,7 +11,7 @@ import { sysctlPath } from "../kinds/sysctl";
 import { StepError } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
-import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script } from "./script";
+import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
 import { type HostState, hostTime, parseSections, parseState, valueOf } from "./state";
 
 /** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
@@ -27,6 +27,10 @@ export interface Outcome {
     state: HostState;
     deed: Deed;
     notes: string[];
+    /** What was claimed before and is not wanted any more, and waits for a later phase. */
+    pending: number;
+    /** The resource had a ledger file on this host before. */
+    known: boolean;
 }
 
 /** Attempts at a batch whose host changed between probe and lock. */
@@ -51,7 +55,7 @@ interface Job {
     reject(error: unknown): void;
     /** The state before the operation's first change. */
     first?: HostState;
-    touched: Map<string, { kind: string; key: string; after: unknown }>;
+    touched: Map<string, Deed["changes"][number]>;
     files: Map<string, LedgerFile | undefined>;
     notes: Set<string>;
     alone: boolean;
@@ -276,7 +280,11 @@ export class Host {
     private remember(job: Job, plan: Plan, base: HostState): void {
         job.first ??= base;
         for (const note of plan.notes) job.notes.add(note);
-        for (const { kind, key, after } of plan.steps) job.touched.set(`${kind} ${key}`, { kind, key, after });
+        for (const { kind, key, before, after } of plan.steps) {
+            const place = `${kind} ${key}`;
+            const first = job.touched.get(place);
+            job.touched.set(place, { kind, key, before: first === undefined ? before : first.before, after });
+        }
         for (const name of [...plan.during.keys(), ...plan.afterwards.keys()]) {
             if (!job.files.has(name)) job.files.set(name, job.first.ledger.get(name));
         }
@@ -286,18 +294,15 @@ export class Host {
         return {
             host: this.name,
             files: job.files,
-            changes: [...job.touched.values()].map(({ kind, key, after }) => ({
-                kind,
-                key,
-                before: job.first === undefined ? undefined : valueOf(job.first, kind, key),
-                after: after as Deed["changes"][number]["after"],
-            })),
+            changes: [...job.touched.values()],
         };
     }
 
     private finish(job: Job, plan: Plan, state: HostState): void {
         for (const note of plan.notes) job.notes.add(note);
-        job.resolve({ state, deed: this.deed(job), notes: [...job.notes] });
+        const deed = this.deed(job);
+        const known = [...deed.files.values()].some((file) => file !== undefined);
+        job.resolve({ state, deed, notes: [...job.notes], pending: plan.pending, known });
     }
 
     private giveUp(job: Job, error: unknown): void {
@@ -328,11 +333,11 @@ export class Host {
                 break;
             }
             const left = plan.notes.join(" ");
-            job.reject(after(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()));
+            job.reject(add(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()));
         } catch (second) {
             const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
             const why = second instanceof Error ? second.message : String(second);
-            job.reject(after(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`));
+            job.reject(add(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`));
         }
     }
 
@@ -347,7 +352,7 @@ export class Host {
             await this.probe(true);
         } catch (second) {
             for (const job of jobs) {
-                job.reject(after(error, `Whether it was done is not known: ${(second as Error).message}`));
+                job.reject(add(error, `Whether it was done is not known: ${(second as Error).message}`));
             }
             return;
         }
@@ -402,17 +407,21 @@ export class Host {
                 "See what the login shell of this user does; pulumi-lvs needs a POSIX sh.",
             );
         }
-        return this.read1(batch, script, sections);
+        return this.understand(batch, script, sections);
     }
 
-    private read1(batch: Batch, script: Script, sections: Record<string, string>): Answer {
+    private understand(batch: Batch, script: Script, sections: Record<string, string>): Answer {
         const outcome = sections["outcome"]?.trim();
         const status = sections["status"]?.trim() ?? "";
-        const state = () =>
-            parseState(
-                Object.fromEntries(Object.entries(sections).filter(([name]) => /^[si]\./.test(name))),
-                sections["sum"]?.trim() ?? "",
-            );
+        const state = (): HostState => {
+            const read = Object.fromEntries(Object.entries(sections).filter(([name]) => /^[si]\./.test(name)));
+            try {
+                return parseState(read, sections["sum"]?.trim() ?? "");
+            } catch (error) {
+                const trouble = [(error as Error).message, sections["i.trouble"] ?? ""].map((text) => this.clean(text)).join(" ");
+                throw this.stepError("LVS-ANSWER", "read the host's answer", trouble, "See what these commands print on the host.");
+            }
+        };
         if (outcome === "busy") {
             throw this.stepError("LVS-BUSY", "take the lock", `another run holds it for more than ${LOCK_WAIT} s`, "Wait for it to end, then run `pulumi up` again; nothing was touched.", true);
         }
@@ -468,7 +477,8 @@ export class Host {
     }
 
     private clean(text: string): string {
-        return printable(this.redact(text.trim()), 2_000);
+        const seen = printable(this.redact(text.trim()), 100_000).replace(/\s+/g, " ");
+        return seen.length > 1_600 ? `${seen.slice(0, 800)} … ${seen.slice(-800)}` : seen;
     }
 }
 
@@ -492,12 +502,10 @@ function goalsMet(plan: Plan, state: HostState): boolean {
 }
 
 function unchangedFiles(plan: Plan, state: HostState): boolean {
-    return [...plan.during, ...plan.afterwards].every(
-        ([name, file]) => JSON.stringify(file) === JSON.stringify(state.ledger.get(name)),
-    );
+    return [...plan.during, ...plan.afterwards].every(([name, file]) => sameFile(file, state.ledger.get(name)));
 }
 
-function after(error: unknown, text: string): unknown {
+function add(error: unknown, text: string): unknown {
     if (error instanceof StepError) return error.after(text);
     if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
     return error;

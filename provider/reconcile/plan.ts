@@ -4,6 +4,7 @@
  */
 import { type Action, kindOf, type ManagedObject, type Objects, type Value } from "../kinds";
 import { ranks } from "../kinds/kind";
+import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
 import {
     type Claim,
@@ -16,12 +17,6 @@ import {
 } from "./ledger";
 import { commandLine } from "./script";
 import { type HostState, holders, hostTime, machineOf, valueOf } from "./state";
-
-/** What a resource wants, with how it means it. */
-export interface Want extends ManagedObject {
-    /** Members of the value that somebody else moves (a health checker the weight): left as they are on the host. */
-    leave?: string[];
-}
 
 /** What one resource asks of one host. */
 export interface Request extends Owner {
@@ -72,6 +67,8 @@ export interface Plan {
     notes: string[];
     /** The plan stops early because modules must be loaded before the rest can be read. */
     partial: boolean;
+    /** Claims that are not wanted any more and are released in a later phase. */
+    pending: number;
     /** The objects after the steps, for the plans that follow in the same batch. */
     next: HostState;
     /** What has to be true afterwards: a value, or undefined for absent. */
@@ -110,7 +107,7 @@ export function plan(request: Request, state: HostState): Plan {
         if (base !== undefined) {
             notes.push(`${request.host}: ${request.id} was taken over by a newer incarnation: nothing is released`);
         }
-        return { steps: [], during: new Map(), afterwards: new Map(), notes, partial: false, next: state, goals: [] };
+        return { steps: [], during: new Map(), afterwards: new Map(), notes, partial: false, pending: 0, next: state, goals: [] };
     }
     if (request.creating && base !== undefined && base.token !== request.token) {
         notes.push(`${request.host}: ${request.id} takes over from an earlier incarnation of ${describeOwner(base.owner)}`);
@@ -170,6 +167,7 @@ export function plan(request: Request, state: HostState): Plan {
         afterwards: final,
         notes,
         partial,
+        pending: kept.length - releases.length,
         next: project(state, steps, final),
         goals,
     };
@@ -479,6 +477,7 @@ export function planUndo(deed: Deed, state: HostState): Plan {
         afterwards: deed.files,
         notes,
         partial: false,
+        pending: 0,
         next: project(state, steps, deed.files),
         goals,
     };

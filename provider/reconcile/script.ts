@@ -204,7 +204,8 @@ function renderParts(batch: Batch): Part[] {
     return parts;
 }
 
-function sameFile(a: LedgerFile | undefined, b: LedgerFile | undefined): boolean {
+/** Whether two versions of a ledger file say the same. */
+export function sameFile(a: LedgerFile | undefined, b: LedgerFile | undefined): boolean {
     return a === undefined || b === undefined ? a === b : renderLedger(a) === renderLedger(b);
 }
 

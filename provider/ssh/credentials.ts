@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey, utils } from "ssh2";
 import type { Hop } from "./connection";
+import { expandHome } from "./home";
 
 /** The ways in which a connection can prove who it is. */
 
@@ -71,8 +72,7 @@ async function readKey(hop: Hop): Promise<{ key: ParsedKey } | UnusableCredentia
     const name = text === undefined ? `the private key ${hop.privateKeyPath}` : "the private key";
     if (text === undefined) {
         try {
-            const path = (hop.privateKeyPath ?? "").replace(/^~(?=\/)/, process.env["HOME"] ?? "~");
-            text = await readFile(path, "utf8");
+            text = await readFile(expandHome(hop.privateKeyPath ?? ""), "utf8");
         } catch (error) {
             return {
                 reason: `${name} cannot be read: ${(error as Error).message}`,

@@ -48,14 +48,15 @@ export class SessionRefused extends Error {}
 export async function execute(link: Link, execution: Execution): Promise<ScriptResult> {
     const release = link.hold();
     try {
-        const channel = await openChannel(link, execution);
-        return await new Run(link, channel, execution).result;
+        const run = await begin(link, execution);
+        return await run.result;
     } finally {
         release();
     }
 }
 
-function openChannel(link: Link, { command, openTimeout }: Execution): Promise<ClientChannel> {
+function begin(link: Link, execution: Execution): Promise<Run> {
+    const { command, openTimeout } = execution;
     return new Promise((resolve, reject) => {
         let settled = false;
         const settle = (act: () => void) => {
@@ -99,7 +100,8 @@ function openChannel(link: Link, { command, openTimeout }: Execution): Promise<C
                 if (settled) {
                     channel.close();
                 }
-                settle(() => resolve(channel));
+                // At once: a shell's last words may stand in the same packet as the answer to our request.
+                settle(() => resolve(new Run(link, channel, execution)));
             });
         } catch {
             link.lose("the connection was closed");
@@ -167,7 +169,7 @@ class Run {
             this.resolve = resolve;
             this.reject = reject;
         });
-        this.timer = setTimeout(() => this.timedOut(), execution.timeout * 1000);
+        this.timer = setTimeout(() => this.timedOut(), Math.min(execution.timeout * 1000, 0x7fffffff));
         this.unsubscribe = link.onLost((error) => this.fail("lost", error.reason, error.remedy));
         channel.on("data", (chunk: Buffer) => {
             this.stdout.push(chunk);
@@ -273,8 +275,10 @@ class Run {
     private neverBegan(exit: { status: number | null; signal?: string }, said: string): void {
         const { command, user } = this.execution;
         const how = exit.status === null ? `signal ${exit.signal}` : `status ${exit.status}`;
-        const reason = `\`${command}\` ended with ${how} before it ran the script: ${said || "it said nothing"}`;
-        // Silence may mean that standard error is thrown away on the host, and the script ran all the same.
+        // nologin(8) explains itself on standard output.
+        const words = said || printable(Buffer.concat(this.stdout).subarray(-800).toString("utf8"), 800).trim();
+        const reason = `\`${command}\` ended with ${how} before it ran the script: ${words || "it said nothing"}`;
+        // An empty standard error may be one that the host throws away, while the script ran all the same.
         const sent = said === "";
         if (command === "sh") {
             const remedy = `User ${user} must be able to run \`sh\`: look at the login shell, and at ForceCommand in sshd_config.`;

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import type { ServerHostKeyAlgorithm } from "ssh2";
 import { describeHop, type Hop } from "./connection";
+import { expandHome } from "./home";
 import {
     fingerprint,
     type KnownHost,
@@ -45,10 +44,6 @@ const algorithmsOfType: Record<string, ServerHostKeyAlgorithm[]> = {
     "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"],
 };
 
-function expandHome(path: string): string {
-    return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
-}
-
 /**
  * Gathers what is known of a host's key: `hostKey`, else the known_hosts files.
  *
@@ -77,9 +72,7 @@ export async function expectKey(hop: Hop): Promise<ExpectedKey | KeyRefusal> {
         return expected;
     }
     const files =
-        hop.knownHosts === undefined
-            ? [join(homedir(), ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"]
-            : [hop.knownHosts].flat();
+        hop.knownHosts === undefined ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : [hop.knownHosts].flat();
     const name = knownHostName(hop.host, hop.port);
     for (const file of files) {
         expected.sources.push(file);

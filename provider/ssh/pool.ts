@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, connectionKey, connectionSecrets, describeConnection, type Hop } from "./connection";
 import { dial } from "./dial";
@@ -12,7 +13,14 @@ import { redactor } from "./redact";
 const hosts = new Map<string, Host>();
 const links = new Set<Link>();
 /** Ends attempts to connect, and waiting, when everything is closed. */
-let closing = new AbortController();
+let closing = newClosing();
+
+function newClosing(): AbortController {
+    const controller = new AbortController();
+    // Every host and every attempt listens; there is no leak to warn of.
+    setMaxListeners(0, controller.signal);
+    return controller;
+}
 
 /** The pool's entry for this connection, made when it is first asked for. */
 export function hostOf(connection: Connection): Host {
@@ -31,7 +39,7 @@ export function hostOf(connection: Connection): Host {
  */
 export async function closeAll(): Promise<void> {
     closing.abort();
-    closing = new AbortController();
+    closing = newClosing();
     hosts.clear();
     // The newest first: a bastion's connection is older than those that go through it.
     const reason = "this process closed its connections";

@@ -60,6 +60,6 @@ export function printable(text: string, max = 2000): string {
     if (text.length <= max && shown.length <= max) {
         return shown;
     }
-    const kept = shown.slice(-Math.max(0, max - 1));
+    const kept = shown.slice(Math.max(0, shown.length - Math.max(0, max - 1)));
     return `…${/^[\udc00-\udfff]/.test(kept) ? kept.slice(1) : kept}`;
 }

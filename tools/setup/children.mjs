@@ -88,6 +88,9 @@ export function run(command, args, { show = false, ...options } = {}) {
             });
         }
         child.once("error", (error) => (error.code === "ENOENT" ? resolve({ code: 127, output: "" }) : reject(error)));
-        child.once("close", (code, signal) => resolve({ code: code ?? 128 + constants.signals[signal], output }));
+        child.once("close", (code, signal) => {
+            if (isInterrupted()) reject(new Problem("interrupted"));
+            else resolve({ code: code ?? 128 + constants.signals[signal], output });
+        });
     });
 }

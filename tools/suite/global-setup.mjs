@@ -1,16 +1,14 @@
 /**
- * jest's globalSetup: what a project needs, also when jest is called by hand (`npx jest --selectProjects engine`).
+ * jest's globalSetup: what the tests need, also when jest is called by hand (`npx jest --selectProjects engine`).
  * Workers inherit the environment.
  */
 import { ensure, pulumiEnv } from "../setup.mjs";
 import { needs, STAGES } from "./stages.mjs";
 
-/**
- * @param {unknown} _global
- * @param {import("jest").Config & { displayName?: { name: string } }} project
- */
-export default async function globalSetup(_global, project) {
-    const wanted = needs(STAGES.filter((stage) => stage.name === project.displayName?.name));
+export default async function globalSetup() {
+    // jest calls it once, for the first project only: the command line knows the others.
+    const named = STAGES.filter((stage) => process.argv.includes(stage.name));
+    const wanted = needs(named.length > 0 ? named : STAGES);
     await ensure(wanted);
     if (wanted.pulumi) Object.assign(process.env, pulumiEnv());
 }

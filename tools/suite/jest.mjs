@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { end, family, start } from "../setup/children.mjs";
 import { root } from "../setup/places.mjs";
+import { afterwards } from "../setup/signals.mjs";
 import { tally } from "./results.mjs";
 
 /** After its report jest has nothing more to do; a test that leaves a socket open keeps it for ever. */
@@ -23,27 +24,28 @@ export async function runJest(stage, selection, env) {
     const args = ["--selectProjects", stage.name, "--ci", "--json", "--outputFile", outputFile, ...stage.jest];
     if (selection.length > 0) args.push("--passWithNoTests"); // It may lie in another project.
     const program = join(root, "node_modules", "jest", "bin", "jest.js");
-    try {
-        // jest prints for people on stderr: brought together, so that a log has one order.
-        const child = start(process.execPath, [program, ...args, ...selection], {
-            cwd: root,
-            env,
-            stdio: ["ignore", process.stdout, process.stdout],
-        });
-        const { code, hung } = await ended(child, outputFile);
-        const report = existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, "utf8")) : undefined;
-        const sum = tally(stage.name, report, { code, whole: selection.length === 0 });
-        const complain = (text) => {
-            sum.complaints.push(`${stage.name}: ${text}`);
-            sum.failed++;
-        };
-        if (hung) complain("the tests left something open, and jest did not end");
-        const left = await leftovers(child.pid);
-        if (left.length > 0) complain(`the tests left processes behind: ${left.join(", ")}`);
-        return sum;
-    } finally {
-        rmSync(dir, { recursive: true, force: true });
-    }
+    return afterwards(
+        () => rmSync(dir, { recursive: true, force: true }),
+        async () => {
+            // jest prints for people on stderr: brought together, so that a log has one order.
+            const child = start(process.execPath, [program, ...args, ...selection], {
+                cwd: root,
+                env,
+                stdio: ["ignore", process.stdout, process.stdout],
+            });
+            const { code, hung } = await ended(child, outputFile);
+            const report = existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, "utf8")) : undefined;
+            const sum = tally(stage.name, report, { code, whole: selection.length === 0 });
+            const complain = (text) => {
+                sum.complaints.push(`${stage.name}: ${text}`);
+                sum.failed++;
+            };
+            if (hung) complain("the tests left something open, and jest did not end");
+            const left = await leftovers(child.pid);
+            if (left.length > 0) complain(`the tests left processes behind: ${left.join(", ")}`);
+            return sum;
+        },
+    );
 }
 
 /** Waits for jest; ends it if it has reported and stays. */

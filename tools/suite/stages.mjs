@@ -19,7 +19,7 @@ const SERIAL = "--runInBand";
 
 /** @type {Stage[]} */
 export const STAGES = [
-    { name: "lint", command: [bin("biome"), "ci", "."] },
+    { name: "lint", command: [bin("biome"), "ci", "--colors=off", "."] },
     { name: "types", command: [bin("tsc"), "-p", "tsconfig.json", "--noEmit"] },
     { name: "unit", jest: [PARALLEL] },
     { name: "protocol", jest: [SERIAL], needs: { tests: true, lab: true } },

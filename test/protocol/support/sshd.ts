@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -95,6 +95,8 @@ function kill(pid: number): void {
 /** Starts an sshd and waits until it answers. */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     const directory = mkdtempSync(join(tmpdir(), "sshd-"));
+    // sshd reads authorized_keys as the user who logs in.
+    chmodSync(directory, 0o755);
     const port = options.port ?? (await freePort());
     const hostKey: Record<string, string> = {};
     const lines = [...(options.config ?? [])];
@@ -104,7 +106,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
         lines.push(`HostKey ${key.path}`);
     }
     const authorized = join(directory, "authorized_keys");
-    writeFileSync(authorized, (options.authorized ?? []).map((line) => `${line}\n`).join(""), { mode: 0o600 });
+    writeFileSync(authorized, (options.authorized ?? []).map((line) => `${line}\n`).join(""), { mode: 0o644 });
     lines.push(
         `Port ${port}`,
         "ListenAddress 127.0.0.1",

@@ -73,7 +73,7 @@ export class ModelOfIpvsadm {
         const found = this.services.find((one) => sameService(one, service));
         if (entry.command === "-A") {
             refuseIf(found !== undefined, "Service already exists");
-            this.services.push(checkedByKernel(service));
+            this.services.push(service);
             return;
         }
         if (found === undefined) {
@@ -84,21 +84,18 @@ export class ModelOfIpvsadm {
             : undefined;
         switch (entry.command) {
             case "-E":
-                this.services[this.services.indexOf(found)] = {
-                    ...checkedByKernel(service),
-                    destinations: found.destinations,
-                };
+                Object.assign(found, { ...service, destinations: found.destinations });
                 break;
             case "-D":
                 this.services = this.services.filter((one) => one !== found);
                 break;
             case "-a":
                 refuseIf(there !== undefined, "Destination already exists");
-                found.destinations.push(destinationCheckedByKernel(destination));
+                found.destinations.push(checkedByKernel(destination));
                 break;
             case "-e":
                 refuseIf(there === undefined, "No such destination");
-                Object.assign(there!, destinationCheckedByKernel(destination));
+                Object.assign(there!, checkedByKernel(destination));
                 break;
             case "-d":
                 refuseIf(there === undefined, "No such destination");
@@ -440,14 +437,18 @@ function checkEntry({ command, service, destination, given }: Entry): void {
     }
 }
 
-/** What the kernel keeps of a service: a netmask of a service without persistence comes back as the default. */
-function checkedByKernel(service: Service): Service {
-    return service;
+function checkedByKernel(destination: Destination): Destination {
+    refuseIf(destination.lower > destination.upper, "Numerical result out of range");
+    refuseIf(!isUnicast(destination.address), "Invalid argument");
+    return destination;
 }
 
-function destinationCheckedByKernel(destination: Destination): Destination {
-    refuseIf(destination.lower > destination.upper, "Numerical result out of range");
-    return destination;
+/** Whether the address may be a host's (as far as the address alone can tell). */
+function isUnicast(address: string): boolean {
+    const first = words32(address)[0]!;
+    return isIPv4(address)
+        ? first !== 0 && first >>> 28 !== 0xe && first !== 0xffffffff
+        : words32(address).some((word) => word !== 0) && first >>> 24 !== 0xff && first >>> 22 !== 0xfe80 >>> 6;
 }
 
 function sameService(a: Service, b: Service): boolean {
@@ -554,20 +555,21 @@ function hexName(af: Af, address: string, port: number): string {
     return `${name}:${hex(port, 4)}`;
 }
 
+/** Jiffies in a second of Debian's kernels: /proc/net/ip_vs counts in them. */
+const HZ = 250;
+
 function procService(service: Service): string {
     const ops = service.ops ? "ops " : "";
-    const head =
+    const name =
         service.fwmark !== 0
             ? `FWM  ${hex(service.fwmark, 8)} ${service.scheduler} ${ops}`
-            : `${NAME_OF[service.protocol]}  ${hexName(service.af, service.address, service.port)} ${service.scheduler} ${service.af === 4 ? ops : ""}`;
+            : service.af === 6
+              ? `${NAME_OF[service.protocol]}  ${hexName(6, service.address, service.port)} ${service.scheduler} `
+              : `${NAME_OF[service.protocol]}  ${hexName(4, service.address, service.port)} ${service.scheduler} ${ops} `;
     if (service.timeout === undefined) {
-        return head;
+        return name;
     }
-    const mask = typeof service.netmask === "number" ? swapped(service.netmask) : words32(service.netmask)[0]!;
-    return `${head}persistent ${service.timeout} ${hex(mask, 8)}`;
-}
-
-/** The kernel prints an IPv6 prefix length as if it were a mask in network order. */
-function swapped(value: number): number {
-    return (value & 0xff) * 2 ** 24;
+    // An IPv6 prefix length is printed as if it were a mask in network order.
+    const mask = typeof service.netmask === "number" ? service.netmask * 2 ** 24 : words32(service.netmask)[0]!;
+    return `${name}persistent ${service.timeout * HZ} ${hex(mask, 8)}`;
 }

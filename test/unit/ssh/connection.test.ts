@@ -65,13 +65,25 @@ test.each([
     ["both ways to give a key", { host: "h", privateKey, privateKeyPath: "/k" }, "privateKeyPath: give `privateKey`"],
     ["a host key with a host", { host: "h", hostKey: `h ${hostKey}` }, "hostKey: must begin with the key's type"],
     ["two host keys", { host: "h", hostKey: `${hostKey}\n${hostKey}` }, "hostKey: must be one line"],
-    ["a host key of the wrong type", { host: "h", hostKey: hostKey.replace("ssh-ed25519", "ssh-rsa") }, "hostKey: is not"],
-    ["a hostKey that is ignored", { host: "h", hostKey, insecureIgnoreHostKey: true }, "insecureIgnoreHostKey: contradicts"],
+    [
+        "a host key of the wrong type",
+        { host: "h", hostKey: hostKey.replace("ssh-ed25519", "ssh-rsa") },
+        "hostKey: is not",
+    ],
+    [
+        "a hostKey that is ignored",
+        { host: "h", hostKey, insecureIgnoreHostKey: true },
+        "insecureIgnoreHostKey: contradicts",
+    ],
     ["dialErrorLimit -2", { host: "h", dialErrorLimit: -2 }, "dialErrorLimit: "],
     ["perDialTimeout 0", { host: "h", perDialTimeout: 0 }, "perDialTimeout: "],
     ["a field nobody knows", { host: "h", hostname: "x" }, 'Unrecognized key: "hostname"'],
     ["a second bastion", { host: "h", proxy: { host: "b", proxy: { host: "c" } } }, 'Unrecognized key: "proxy"'],
-    ["a contradiction in the bastion", { host: "h", proxy: { host: "b", privateKey, privateKeyPath: "/k" } }, "proxy.privateKeyPath: "],
+    [
+        "a contradiction in the bastion",
+        { host: "h", proxy: { host: "b", privateKey, privateKeyPath: "/k" } },
+        "proxy.privateKeyPath: ",
+    ],
 ])("%s is refused, with its path", (_name, input, expected) => {
     const found = complaints(input);
     expect(found).toHaveLength(1);

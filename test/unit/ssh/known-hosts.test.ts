@@ -4,8 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { connectionSchema } from "../../../provider/ssh/connection";
-import { expectKey, type ExpectedKey, hostKeyAlgorithms, judgeKey, type KeyRefusal } from "../../../provider/ssh/host-key";
-import { fingerprint, knownHostName, matchesHost, parseKnownHosts, readPublicKey } from "../../../provider/ssh/known-hosts";
+import {
+    type ExpectedKey,
+    expectKey,
+    hostKeyAlgorithms,
+    judgeKey,
+    type KeyRefusal,
+} from "../../../provider/ssh/host-key";
+import {
+    fingerprint,
+    knownHostName,
+    matchesHost,
+    parseKnownHosts,
+    readPublicKey,
+} from "../../../provider/ssh/known-hosts";
 
 let directory: string;
 const keys: Record<string, { line: string; blob: Buffer }> = {};
@@ -73,7 +85,7 @@ test("patterns agree with a regular expression, and need no exponential time", (
 test("hashed names, as ssh-keygen -H writes them, are found", async () => {
     const file = join(directory, "hashed");
     writeFileSync(file, `lb1 ${key("ed25519").line}\n[lb1]:2222 ${key("other").line}\n`);
-    execFileSync("ssh-keygen", ["-q", "-H", "-f", file]);
+    execFileSync("ssh-keygen", ["-q", "-H", "-f", file], { stdio: "ignore" });
     const text = readFileSync(file, "utf8");
     expect(text).not.toContain("lb1");
     expect((await known(text)).judge("ed25519")).toBeUndefined();

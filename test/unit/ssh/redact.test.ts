@@ -16,16 +16,21 @@ const spellings: Record<string, (secret: string) => string> = {
 
 test.each(Object.entries(spellings))("a secret spelled as %s is not in the redacted text", (_name, spell) => {
     fc.assert(
-        fc.property(fc.string(), fc.array(secret, { minLength: 1, maxLength: 3 }), fc.string(), (before, secrets, after) => {
-            const redact = redactor(secrets);
-            for (const one of secrets) {
-                const spelled = spell(one);
-                const text = redact(`${before}${spelled}${after}`);
-                expect(text).toContain("[secret]");
-                expect(text).not.toContain(spelled);
-                expect(text.split("[secret]").join("\n")).not.toContain(one);
-            }
-        }),
+        fc.property(
+            fc.string(),
+            fc.array(secret, { minLength: 1, maxLength: 3 }),
+            fc.string(),
+            (before, secrets, after) => {
+                const redact = redactor(secrets);
+                for (const one of secrets) {
+                    const spelled = spell(one);
+                    const text = redact(`${before}${spelled}${after}`);
+                    expect(text).toContain("[secret]");
+                    expect(text).not.toContain(spelled);
+                    expect(text.split("[secret]").join("\n")).not.toContain(one);
+                }
+            },
+        ),
         { numRuns: 500 },
     );
 });

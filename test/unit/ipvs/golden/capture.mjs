@@ -5,10 +5,12 @@
  *     npm run -s lab -- run --hosts test/unit/ipvs/golden/hosts.json -- node test/unit/ipvs/golden/capture.mjs
  *
  * For each tables/NAME.commands the commands are given to a real ipvsadm one by one, and what it and /proc/net/ip_vs
- * print afterwards is written beside them. The rest (timeouts, daemons, connections, version) goes to host/.
+ * print afterwards is written beside them. NAME.rendered, if there, is our own renderer's text for the same table
+ * (golden.test.ts holds it to that): given to `ipvsadm -R` it must make the same table. The rest (timeouts, daemons,
+ * connections, version, what is refused and how) goes to host/.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const here = import.meta.dirname;
@@ -33,23 +35,42 @@ function listings(name, prepare, commands) {
     return Object.fromEntries(Object.keys(commands).map((key, index) => [key, texts[index]]));
 }
 
+const quoted = (line) => line.split(" ").map(quote).join(" ");
+const linesOf = (file) => readFileSync(file, "utf8").split("\n").filter((line) => line !== "");
+const table = {
+    save: "ipvsadm -Sn",
+    thresholds: "ipvsadm -Ln --thresholds",
+    proc: "cat /proc/net/ip_vs",
+};
+
 for (const file of readdirSync(tables).filter((one) => one.endsWith(".commands"))) {
     const name = file.slice(0, -".commands".length);
-    const lines = readFileSync(join(tables, file), "utf8").split("\n").filter((line) => line !== "");
-    const prepare = ["ipvsadm -C", ...lines.map((line) => `ipvsadm ${quoted(line)} || echo FAILED: ${quote(line)} >&2`)];
-    const texts = listings("dir", prepare.join("\n"), {
-        save: "ipvsadm -Sn",
-        thresholds: "ipvsadm -Ln --thresholds",
-        proc: "cat /proc/net/ip_vs",
-    });
+    const commands = linesOf(join(tables, file)).map(
+        (line) => `ipvsadm ${quoted(line)} || echo FAILED: ${quote(line)} >&2`,
+    );
+    const texts = listings("dir", ["ipvsadm -C", ...commands].join("\n"), table);
     for (const [kind, text] of Object.entries(texts)) {
         writeFileSync(join(tables, `${name}.${kind}`), text);
     }
+    const rendered = join(tables, `${name}.rendered`);
+    if (existsSync(rendered)) {
+        const text = readFileSync(rendered, "utf8");
+        const again = listings("dir", `ipvsadm -C; printf %s ${quote(text)} | ipvsadm -R`, table);
+        for (const kind of ["save", "thresholds"]) {
+            if (again[kind] !== texts[kind]) {
+                throw new Error(`${name}.rendered makes another table:\n${again[kind]}\ninstead of\n${texts[kind]}`);
+            }
+        }
+    }
 }
 
-function quoted(line) {
-    return line.split(" ").map(quote).join(" ");
-}
+const refused = linesOf(join(here, "refused.commands")).map(
+    (line) => `said=$(ipvsadm ${quoted(line)} 2>&1); status=$?; echo "$(echo "$said" | head -1) [$status]"`,
+);
+const answers = on(
+    "dir",
+    ["ipvsadm -C; ipvsadm -A -t 192.0.2.1:80; ipvsadm -A -t [2001:db8::1]:80; ipvsadm -A -f 1", ...refused].join("\n"),
+);
 
 mkdirSync(host, { recursive: true });
 const write = (texts) => {
@@ -58,6 +79,7 @@ const write = (texts) => {
     }
 };
 
+write({ refused: answers });
 write(
     listings("dir", "ipvsadm -C", {
         version: "ipvsadm -v",

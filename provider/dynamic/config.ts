@@ -1,0 +1,62 @@
+/** The provider's configuration: what `configure` is given, read when it is used. */
+import { connectionSchema, type Connection } from "../ssh/connection";
+
+/** A connection as inputs name it. */
+export type ConnectionReference = string | Record<string, unknown>;
+
+export interface Config {
+    /** `lvs:hosts`: connections by name. */
+    hosts: Record<string, unknown>;
+    /** `lvs:onUnreachable`, default fail. */
+    onUnreachable: "fail" | "forget";
+    /** `lvs:commandTimeout`: seconds for one script on a host, default 60. */
+    commandTimeout: number;
+}
+
+/** Reads the stack's configuration; `get` is the engine's: keys with their namespace. Throws what is wrong with it. */
+export function readConfig(get: (key: string) => string | undefined): Config {
+    const onUnreachable = get("lvs:onUnreachable") ?? "fail";
+    if (onUnreachable !== "fail" && onUnreachable !== "forget") {
+        throw new Error(`config lvs:onUnreachable: expected fail or forget, got ${JSON.stringify(onUnreachable)}`);
+    }
+    const timeout = get("lvs:commandTimeout") ?? "60";
+    const commandTimeout = Number(timeout);
+    if (!(commandTimeout >= 1 && commandTimeout <= 3600)) {
+        throw new Error(`config lvs:commandTimeout: expected seconds from 1 to 3600, got ${JSON.stringify(timeout)}`);
+    }
+    return { hosts: readHosts(get("lvs:hosts")), onUnreachable, commandTimeout };
+}
+
+/** `lvs:hosts` is a structured value or a JSON string; the engine hands over JSON in both cases. */
+function readHosts(text: string | undefined): Record<string, unknown> {
+    if (text === undefined || text.trim() === "") return {};
+    let value: unknown;
+    try {
+        value = JSON.parse(text);
+        if (typeof value === "string") value = JSON.parse(value);
+    } catch {
+        throw new Error("config lvs:hosts: it is not valid JSON (its value is not shown: it may hold secrets)");
+    }
+    if (value === null || typeof value !== "object" || Array.isArray(value)) {
+        throw new Error("config lvs:hosts: expected a map from names to connections");
+    }
+    return value as Record<string, unknown>;
+}
+
+/** The connection that a reference means. Throws an error that names the property, never its value. */
+export function resolveConnection(config: Config, reference: ConnectionReference, property: string): Connection {
+    const named = typeof reference === "string";
+    const raw = named ? config.hosts[reference] : reference;
+    if (raw === undefined) {
+        const known = Object.keys(config.hosts);
+        throw new Error(
+            `${property}: lvs:hosts has no entry ${JSON.stringify(reference)}${known.length === 0 ? " (it is empty)" : `; it has ${known.join(", ")}`}`,
+        );
+    }
+    const parsed = connectionSchema.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    const where = named ? `config lvs:hosts["${reference as string}"]` : property;
+    throw new Error(
+        parsed.error.issues.map((issue) => `${[where, ...issue.path].join(".")}: ${issue.message}`).join("\n"),
+    );
+}

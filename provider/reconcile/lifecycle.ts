@@ -1,0 +1,245 @@
+/**
+ * The life of a resource over its hosts: create, read, update, delete, each a walk over its parts in order. Parts come in
+ * the order of creation (real server, then director): what sends traffic is told last, and first when it ends.
+ */
+import type { Part } from "../kinds/want";
+import type { Connection } from "../ssh/connection";
+import { ConnectionError } from "../ssh/errors";
+import { kindOf, type Value } from "../kinds";
+import { StepError } from "./errors";
+import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
+import { fileName, type Owner, stackOf } from "./ledger";
+import { type Deed, plan, type Request, satisfied } from "./plan";
+import { effective, type HostState, valueOf } from "./state";
+
+export interface Identity extends Owner {
+    /** The incarnation, kept in the outputs. */
+    token: string;
+}
+
+export type HostPart = Part<Connection>;
+
+/** How a resource means what it declares. */
+export interface Manner {
+    adopt: boolean;
+    deleteForeign: boolean;
+}
+
+export interface Surroundings extends HostOptions {
+    /** `lvs:onUnreachable`. */
+    onUnreachable: "fail" | "forget";
+}
+
+/** What is left half-done after a failure, if anything: the operation's own error says it. */
+export class LeftBehind extends Error {
+    override name = "LeftBehind";
+    constructor(override readonly cause: unknown) {
+        super(cause instanceof Error ? cause.message : String(cause));
+    }
+}
+
+interface Doing {
+    identity: Identity;
+    manner: Manner;
+    around: Surroundings;
+    deeds: { host: Host; deed: Deed }[];
+}
+
+/** Makes a resource; returns the states of its hosts, in the order of the parts. */
+export async function create(
+    identity: Identity,
+    parts: HostPart[],
+    manner: Manner,
+    around: Surroundings,
+): Promise<HostState[]> {
+    return undoing({ identity, manner, around, deeds: [] }, async (doing) => {
+        const states: HostState[] = [];
+        for (const part of parts) states.push((await carryOut(doing, part, "all", true)).state);
+        return states;
+    });
+}
+
+/** Claims what is new, changes what differs in place, releases what is gone, in this order across the hosts. */
+export async function update(
+    identity: Identity,
+    former: { identity: Identity; parts: HostPart[] },
+    parts: HostPart[],
+    manner: Manner,
+    around: Surroundings,
+): Promise<HostState[]> {
+    const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
+    return undoing({ identity, manner, around, deeds: [] }, async (doing) => {
+        const outcomes = new Map<HostPart, Outcome>();
+        for (const part of parts) {
+            const isNew = !former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
+            const phase = part.role === "director" && !isNew ? "all" : "claim";
+            outcomes.set(part, await carryOut(doing, part, phase, false, formerly));
+        }
+        for (const part of [...parts].reverse()) {
+            if (outcomes.get(part)!.pending > 0) outcomes.set(part, await carryOut(doing, part, "all", false, formerly));
+        }
+        for (const old of [...former.parts].reverse()) {
+            const sameHost = parts.find((part) => hostOf(old, around) === hostOf(part, around));
+            if (sameHost !== undefined) continue;
+            // Another way to the same machine finds its ledger there: nothing moved, nothing is released.
+            const moved = parts.find((part) => part.role === old.role);
+            if (moved !== undefined && outcomes.get(moved)!.known) continue;
+            await forgiving(around, old, () => carryOut({ ...doing, identity: former.identity }, old, "delete", false));
+        }
+        return parts.map((part) => outcomes.get(part)!.state);
+    });
+}
+
+/** Releases what the resource claims, on the director first. */
+export async function remove(
+    identity: Identity,
+    parts: HostPart[],
+    manner: Manner,
+    around: Surroundings,
+): Promise<void> {
+    const doing: Doing = { identity, manner, around, deeds: [] };
+    // What was done before a later host failed stays done: it is durable, and the next attempt finds it so.
+    for (const part of [...parts].reverse()) {
+        await forgiving(around, part, () => carryOut(doing, part, "delete", false));
+    }
+}
+
+export interface Reading {
+    /** Undefined: some host was not reached, and `lvs:onUnreachable` is `forget`. */
+    states: HostState[] | undefined;
+    /** The hosts answered, and nothing of the resource is there. */
+    gone: boolean;
+    /** What differs: the object, and what was found. */
+    drift: Record<string, Value>;
+    /** Found values by `kind key`, of what differs. */
+    found: Map<string, Value | undefined>;
+}
+
+/** Compares the hosts with what is declared. */
+export async function read(identity: Identity, parts: HostPart[], around: Surroundings): Promise<Reading> {
+    const states: HostState[] = [];
+    for (const part of parts) {
+        const state = await forgiving(around, part, () => hostOf(part, around).read(part.settings));
+        if (state === undefined) return { states: undefined, gone: false, drift: {}, found: new Map() };
+        states.push(state);
+    }
+    const drift: Record<string, Value> = {};
+    const found = new Map<string, Value | undefined>();
+    const stack = stackOf(identity.owner);
+    let traces = 0;
+    for (const [index, part] of parts.entries()) {
+        const state = states[index]!;
+        const file = state.ledger.get(fileName(identity));
+        if (file !== undefined) traces++;
+        else drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity)) ? "damaged" : "absent";
+        for (const want of part.wants(state)) {
+            const row = kindOf(want.kind);
+            const have = valueOf(state, want.kind, want.key);
+            if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot") traces++;
+            const shared = effective(state, stack, want.kind, want.key);
+            const value = leaving(shared ?? want.value, have, want.leave, file?.maintenance.includes(want.key) ?? false);
+            if (satisfied(want.kind, want.key, value, have)) continue;
+            drift[`${want.kind} ${want.key}`] = have === undefined ? "absent" : have;
+            found.set(`${want.kind} ${want.key}`, have);
+        }
+    }
+    return { states, gone: traces === 0, drift: traces === 0 ? {} : drift, found };
+}
+
+function leaving(value: Value, have: Value | undefined, leave: string[] | undefined, underRepair: boolean): Value {
+    if (have === null || typeof have !== "object" || Array.isArray(have)) return value;
+    const members = [...(leave ?? []), ...(underRepair ? ["weight"] : [])];
+    const same = Object.fromEntries(members.flatMap((member) => (member in have ? [[member, have[member]!]] : [])));
+    return { ...(value as Record<string, Value>), ...same };
+}
+
+function hostOf(part: HostPart, around: Surroundings): Host {
+    return hostAt(part.connection, around);
+}
+
+async function carryOut(
+    doing: Doing,
+    part: HostPart,
+    phase: Request["phase"],
+    creating: boolean,
+    formerly?: Owner,
+): Promise<Outcome> {
+    const { identity, manner, around } = doing;
+    const host = hostOf(part, around);
+    const request: Request = {
+        ...identity,
+        host: host.name,
+        phase,
+        creating,
+        adopt: manner.adopt,
+        deleteForeign: manner.deleteForeign,
+        boot: part.boot,
+        drain: part.drain,
+        ...(formerly === undefined ? {} : { formerly }),
+        wants: (state) => part.wants(state),
+    };
+    const said = new Set<string>();
+    const outcome = await host.submit({
+        says: `${phase === "delete" ? "release" : creating ? "create" : "update"} ${identity.id}`,
+        settings: part.settings,
+        plan: (state) => {
+            if (phase !== "delete") {
+                for (const finding of part.findings(state)) {
+                    if (finding.severity === "error") {
+                        throw new StepError(finding.code, host.name, identity.id, finding.message, "Nothing was touched.");
+                    }
+                    said.add(`warning: ${host.name}: ${identity.id}: ${finding.message} [${finding.code}]`);
+                }
+            }
+            return plan(request, state);
+        },
+    });
+    for (const line of [...said, ...outcome.notes]) around.say(line);
+    doing.deeds.push({ host, deed: outcome.deed });
+    return outcome;
+}
+
+/** Takes back what was done on the other hosts when one of them fails. */
+async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Promise<T> {
+    try {
+        return await work(doing);
+    } catch (error) {
+        const troubles: string[] = [];
+        for (const { host, deed } of [...doing.deeds].reverse()) {
+            try {
+                const notes = await host.undo(deed);
+                troubles.push(`On ${host.name} it was taken back (compensated).`, ...notes);
+            } catch (second) {
+                const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
+                troubles.push(
+                    `On ${host.name} taking it back failed: ${(second as Error).message}. Left there: ${left || "ledger files"}.`,
+                );
+                throw new LeftBehind(withText(error, troubles.join("\n  ")));
+            }
+        }
+        throw withText(error, troubles.join("\n  "));
+    }
+}
+
+function withText(error: unknown, text: string): unknown {
+    if (text === "") return error;
+    if (error instanceof StepError) return error.after(text);
+    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
+    return error;
+}
+
+/** Under `lvs:onUnreachable: forget` a host that cannot be reached is passed over, with a warning. */
+async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+        return await work();
+    } catch (error) {
+        if (!(error instanceof ConnectionError) || error.kind !== "unreachable") throw error;
+        if (around.onUnreachable === "fail") {
+            error.message = `${error.message}\n  If this host is gone for good, run it again with the config lvs:onUnreachable set to forget.`;
+            throw error;
+        }
+        around.say(`warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${error.message}`);
+        return undefined;
+    }
+}
+
