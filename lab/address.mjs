@@ -31,6 +31,15 @@ export function parsePrefix(text, address) {
     return prefix <= width(address) ? prefix : undefined;
 }
 
+/** The subnet of an address that is written with its prefix. @param {string} text @returns {Subnet | undefined} */
+export function surrounding(text) {
+    const [head, tail] = text.split("/");
+    const address = parseAddress(head);
+    const prefix = parsePrefix(tail, address);
+    if (!address || prefix === undefined) return undefined;
+    return { family: address.family, value: first(address, prefix), prefix };
+}
+
 /** @param {Subnet} subnet @param {Address} address */
 export function contains(subnet, address) {
     return subnet.family === address.family && first(address, subnet.prefix) === subnet.value;

@@ -42,8 +42,9 @@ export function archive(entries) {
 function record({ path, mode, data = "" }, inode) {
     const body = Buffer.from(data);
     const name = Buffer.from(`${path}\0`);
+    const now = Math.floor(Date.now() / 1000);
     const links = mode & DIRECTORY && !(mode & FILE) ? 2 : 1;
-    const fields = [inode, mode, 0, 0, links, 0, body.length, 0, 0, 0, 0, name.length, 0];
+    const fields = [inode, mode, 0, 0, links, now, body.length, 0, 0, 0, 0, name.length, 0];
     const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, "0")).join("")}`);
     return Buffer.concat([padded(Buffer.concat([header, name])), padded(body)]);
 }

@@ -82,7 +82,7 @@ async function allReady(topology, console, over, log, end) {
         const text = console();
         const trouble = /^.*@lab failed: .*$/m.exec(text)?.[0];
         const missing = topology.hosts.map(({ name }) => name).filter((name) => !new RegExp(`@lab ready ${name}\\r?$`, "m").test(text));
-        if (missing.length === 0 && !trouble) return;
+        if (missing.length === 0 && !trouble && (text.includes("@lab up"))) return;
         if (over()) throw new LabError(`the guest ended while booting\n${tail(log())}\n${tail(console())}`);
         if (trouble || performance.now() > deadline) {
             await end();

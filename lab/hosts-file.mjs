@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { contains, parseAddress, parsePrefix, parseSubnet } from "./address.mjs";
+import { contains, parseAddress, parsePrefix, parseSubnet, surrounding } from "./address.mjs";
 import { LabError } from "./failure.mjs";
 
 /**
@@ -128,7 +128,7 @@ function networksOf(value, errors) {
 function checkSubnet(text, family, path, errors) {
     const subnet = typeof text === "string" ? parseSubnet(text) : undefined;
     if (subnet?.family !== family) {
-        const example = family === 4 ? "10.77.1.0/24" : "fd00:1::/64";
+        const example = family === 4 ? "10.77.1.0/24 (no bits behind the prefix)" : "fd00:1::/64";
         errors.add(path, `must be an IPv${family} subnet such as ${example}, is ${shown(text)}`);
     } else if (contains(MANAGEMENT, subnet) || contains(subnet, MANAGEMENT)) {
         errors.add(path, `${text} overlaps 100.127.255.0/24, the lab's management network`);
@@ -153,7 +153,7 @@ function hostOf(value, path, networks, taken, errors) {
         return interfaceOf(entry, `${path}.interfaces[${at}]`, networks, taken, errors);
     });
     const routes = errors.array(host.routes ?? [], `${path}.routes`).map((entry, at) => {
-        return routeOf(entry, `${path}.routes[${at}]`, errors);
+        return routeOf(entry, `${path}.routes[${at}]`, interfaces, errors);
     });
     return { name: host.name, interfaces, routes, forward };
 }
@@ -173,17 +173,18 @@ function interfaceOf(value, path, networks, taken, errors) {
     const addressIn = (field, subnetField) => {
         if (entry[field] === undefined) return undefined;
         const where = `${path}.${field}`;
-        return addressOf(entry[field], network?.[subnetField], subnetField, entry.network, where, taken, errors);
+        return addressOf(entry[field], network, subnetField, entry.network, where, taken, errors);
     };
     return { network: entry.network, address: addressIn("address", "subnet"), address6: addressIn("address6", "subnet6") };
 }
 
 /**
- * @param {any} text @param {string | undefined} subnetText @param {string} subnetField @param {string} network
- * @param {string} path @param {Map<string, string>} taken @param {Errors} errors
- * @returns {string | undefined}
+ * @param {any} text @param {Network | undefined} known @param {"subnet" | "subnet6"} subnetField
+ * @param {string} network its name @param {string} path @param {Map<string, string>} taken @param {Errors} errors
+ * @returns {string | undefined} with its prefix
  */
-function addressOf(text, subnetText, subnetField, network, path, taken, errors) {
+function addressOf(text, known, subnetField, network, path, taken, errors) {
+    const subnetText = known?.[subnetField];
     const family = subnetField === "subnet" ? 4 : 6;
     const [head, tail] = typeof text === "string" ? text.split(/\/(.*)/s) : [];
     const address = head === undefined ? undefined : parseAddress(head);
@@ -194,18 +195,22 @@ function addressOf(text, subnetText, subnetField, network, path, taken, errors) 
     claim(`address ${family}/${address.value}`, path, taken, errors, text);
     const subnet = typeof subnetText === "string" ? parseSubnet(subnetText) : undefined;
     if (subnetText === undefined) {
-        if (network !== undefined) errors.add(path, `network ${shown(network)} has no ${subnetField}`);
+        if (known) errors.add(path, `network ${shown(network)} has no ${subnetField}`);
     } else if (subnet && !contains(subnet, address)) {
         errors.add(path, `${head} is outside ${subnetText}, the ${subnetField} of network ${shown(network)}`);
     }
     return `${head}/${tail ?? subnet?.prefix}`;
 }
 
-/** @param {any} value @param {string} path @param {Errors} errors @returns {Route} */
-function routeOf(value, path, errors) {
+/** @param {any} value @param {string} path @param {Interface[]} interfaces @param {Errors} errors @returns {Route} */
+function routeOf(value, path, interfaces, errors) {
     const { to, via } = errors.object(value, path, ["to", "via"]);
     const gateway = typeof via === "string" ? parseAddress(via) : undefined;
-    if (!gateway) errors.add(`${path}.via`, `must be an address, is ${shown(via)}`);
+    if (!gateway) {
+        errors.add(`${path}.via`, `must be an address, is ${shown(via)}`);
+    } else if (interfaces.every((entry) => !reaches(entry, gateway))) {
+        errors.add(`${path}.via`, `${via} is on no network of this host`);
+    }
     const target = typeof to === "string" ? (parseSubnet(to) ?? parseAddress(to)) : undefined;
     if (to !== "default" && !target) {
         errors.add(`${path}.to`, `must be "default", a subnet or an address, is ${shown(to)}`);
@@ -213,6 +218,14 @@ function routeOf(value, path, errors) {
         errors.add(`${path}.via`, `${via} is not of the family of ${to}`);
     }
     return { to, via };
+}
+
+/** @param {Interface} entry @param {import("./address.mjs").Address} gateway */
+export function reaches({ address, address6 }, gateway) {
+    return [address, address6].some((text) => {
+        const around = text === undefined ? undefined : surrounding(text);
+        return around !== undefined && contains(around, gateway);
+    });
 }
 
 /**

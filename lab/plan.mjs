@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { archive, file } from "./cpio.mjs";
+import { archive, directory, file } from "./cpio.mjs";
+import { machineFiles } from "./machine.mjs";
 
 /**
  * What one boot brings into the guest besides the image: the lab's scripts, and for each host its links, addresses
@@ -36,8 +37,7 @@ export function bootArchive(topology, clientKey, hostKeys) {
         ...readdirSync(new URL("guest/", import.meta.url)).map((name) => file(`lab/guest/${name}`, guestFile(name), 0o755)),
         ...(topology.init === "systemd" ? [file("lab/systemd", "")] : []),
         file("lab/modules", topology.modules.join(" ")),
-        file("lab/bridges", lines(bridges([...names.values()]))),
-        file("lab/links", lines(topology.hosts.flatMap((host, index) => links(host, index, names)))),
+        file("lab/network", lines(network(topology.hosts, names))),
         ...topology.hosts.flatMap((host, index) => {
             const key = /** @type {import("./keys.mjs").KeyPair} */ (hostKeys.get(host.name));
             return hostFiles(host, index, topology, clientKey, key);
@@ -50,15 +50,18 @@ export function probeArchive() {
     return archive([file("init", guestFile("init"), 0o755), file("lab/probe", "")]);
 }
 
-/** @param {string[]} segments */
-function bridges(segments) {
+/** Everything between the hosts, as `ip -batch` takes it. @param {Host[]} hosts @param {Map<string, string>} names */
+function network(hosts, names) {
     return [
-        ...["mgmt", ...segments].flatMap((name) => [
+        "link set lo up",
+        ...["mgmt", ...names.values()].flatMap((name) => [
             // A wire forgets nothing and decides nothing: no spanning tree, no snooping.
             `link add ${name} type bridge forward_delay 0 mcast_snooping 0`,
             `link set ${name} up`,
         ]),
         "link set eth0 master mgmt up",
+        ...hosts.map(({ name }) => `netns add ${name}`),
+        ...hosts.flatMap((host, index) => links(host, index, names)),
     ];
 }
 
@@ -80,18 +83,26 @@ function hostFiles(host, index, topology, clientKey, hostKey) {
     return [
         file(`${at}/addresses`, lines(addresses(host, index))),
         ...(host.forward ? [file(`${at}/forward`, "")] : []),
-        file(`${at}/root/root/.ssh/authorized_keys`, `${clientKey}\n`, 0o600),
-        file(`${at}/root/etc/ssh/ssh_host_ed25519_key`, hostKey.private, 0o600),
-        file(`${at}/root/etc/ssh/ssh_host_ed25519_key.pub`, `${hostKey.public}\n`),
-        file(`${at}/root/etc/hostname`, `${host.name}\n`),
-        file(`${at}/root/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`),
-        file(`${at}/root/etc/hosts`, lines(hostsTable(topology.hosts))),
+        directory(`${at}/work`),
+        directory(`${at}/merged`),
+        // What lies above the shared root from the start.
+        directory(`${at}/upper/root`, 0o700),
+        directory(`${at}/upper/root/.ssh`, 0o700),
+        file(`${at}/upper/root/.ssh/authorized_keys`, `${clientKey}\n`, 0o600),
+        file(`${at}/upper/etc/ssh/ssh_host_ed25519_key`, hostKey.private, 0o600),
+        file(`${at}/upper/etc/ssh/ssh_host_ed25519_key.pub`, `${hostKey.public}\n`),
+        file(`${at}/upper/etc/hostname`, `${host.name}\n`),
+        file(`${at}/upper/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`),
+        ...(topology.init === "systemd" ? machineFiles(host, managementAddress(index), topology.modules, `${at}/machine`) : []),
+        file(`${at}/upper/etc/hosts`, lines(hostsTable(topology.hosts))),
     ];
 }
 
 /** Addresses and routes as `ip -batch` takes them. @param {Host} host @param {number} index */
 function addresses(host, index) {
     return [
+        // lo first: without it the kernel refuses every IPv4 real server.
+        "link set lo up",
         `addr add ${managementAddress(index)}/24 dev mgmt`,
         ...host.interfaces.flatMap(({ address, address6 }, at) => [
             ...(address ? [`addr add ${address} broadcast + dev eth${at}`] : []),

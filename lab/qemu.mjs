@@ -9,10 +9,16 @@ import { ethernetAddress, MANAGEMENT_INTERFACE, managementAddress } from "./plan
 
 export const QEMU = "qemu-system-x86_64";
 
+/**
+ * Without what a real processor does fast and an emulated one slowly: string instructions go byte by byte, vectors
+ * element by element, and a fifth level of page tables is walked for nothing. Halves the time to boot.
+ */
+const EMULATED_CPU = "max,-erms,-la57,-avx,-avx2,-pku";
+
 /** @param {Accelerator} accelerator @param {{ kernel: string, initrd: string, console: string }} boot */
 export function machineArguments(accelerator, { kernel, initrd, console }) {
     return [
-        ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "max"]),
+        ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]),
         ...["-nodefaults", "-no-user-config", "-display", "none"],
         ...["-kernel", kernel, "-initrd", initrd],
         // Every option here was measured to save time or to make a lost guest end instead of hang.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Last step of the image: runs on the machine, as mmdebstrap's customize hook, with the finished root as $1.
-# Leaves in $2: root.ext4, vmlinux.xz-or-bzImage (as vmlinuz), and initrd/ with what the guest needs to find its root.
+# Leaves in $2: vmlinuz, root.ext4, and initrd/ with what the guest needs to find its root.
 set -eu
 root=$1
 out=$2
@@ -8,6 +8,8 @@ out=$2
 # Host keys are made per lab; services are started by whoever tests them; a login should cost no more than a login.
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/update-motd.d/* "$root"/etc/machine-id "$root"/var/lib/dbus/machine-id
 : >"$root/etc/machine-id"
+: >"$root/etc/resolv.conf"
+sed -i '/pam_motd/d' "$root/etc/pam.d/sshd" "$root/etc/pam.d/login"
 for unit in nginx keepalived vsftpd nftables ipvsadm dnsmasq; do
     chroot "$root" systemctl disable "$unit" >/dev/null 2>&1 || true
 done
@@ -22,7 +24,7 @@ for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_re
     modprobe@dm_mod.service modprobe@loop.service systemd-quotacheck.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/boot/initrd*
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/boot/initrd* "$root"/initrd.img* "$root"/vmlinuz*
 
 kernel=$(ls "$root/lib/modules")
 cp "$root/boot/vmlinuz-$kernel" "$out/vmlinuz"

@@ -11,8 +11,8 @@ import {
     protocols,
     type ServiceValue,
     serviceKey,
-    tunnelChecksums,
     type TunnelValue,
+    tunnelChecksums,
 } from "../../../provider/ipvs/model";
 import { canonicalNetmask, type Netmask } from "../../../provider/ipvs/netmask";
 import { canonicalFlags, plainFlags, schedulers } from "../../../provider/ipvs/schedulers";
@@ -36,17 +36,22 @@ const addressOf = (family: Family) => (family === "ipv6" ? ipv6 : ipv4);
 
 export const serviceKeys = fc.oneof(
     fc
-        .record({ protocol: fc.constantFrom(...protocols), address: fc.oneof(ipv4, ipv6), port: within(limits.servicePort) })
+        .record({
+            protocol: fc.constantFrom(...protocols),
+            address: fc.oneof(ipv4, ipv6),
+            port: within(limits.servicePort),
+        })
         .map(serviceKey),
-    fc
-        .record({ fwmark: within(limits.firewallMark), family: fc.constantFrom<Family>("ipv4", "ipv6") })
-        .map(serviceKey),
+    fc.record({ fwmark: within(limits.firewallMark), family: fc.constantFrom<Family>("ipv4", "ipv6") }).map(serviceKey),
 );
 
 function netmasks(family: Family): fc.Arbitrary<Netmask> {
     return family === "ipv6"
         ? within(limits.netmaskIpv6)
-        : fc.oneof(within(limits.netmaskIpv4), ipv4.map((mask) => canonicalNetmask(mask, "ipv4")));
+        : fc.oneof(
+              within(limits.netmaskIpv4),
+              ipv4.map((mask) => canonicalNetmask(mask, "ipv4")),
+          );
 }
 
 export function serviceValues(key: string): fc.Arbitrary<ServiceValue> {
@@ -58,28 +63,27 @@ export function serviceValues(key: string): fc.Arbitrary<ServiceValue> {
         netmask: netmasks(family),
         engine: fc.constantFrom(null, "sip"),
     });
-    return fc
-        .constantFrom(...schedulers)
-        .chain((scheduler) =>
-            fc.record({
-                scheduler: fc.constant(scheduler.name),
-                flags: fc
-                    .subarray([...(scheduler.flags.length > 0 ? scheduler.flags : plainFlags)])
-                    .map((flags) => canonicalFlags(scheduler.name, flags)),
-                onePacket: mayOps ? fc.boolean() : fc.constant(false),
-                persistence:
-                    "port" in id && id.port === 0 ? persistence : fc.option(persistence, { nil: null, freq: 2 }),
-            }),
-        );
+    return fc.constantFrom(...schedulers).chain((scheduler) =>
+        fc.record({
+            scheduler: fc.constant(scheduler.name),
+            flags: fc
+                .subarray([...(scheduler.flags.length > 0 ? scheduler.flags : plainFlags)])
+                .map((flags) => canonicalFlags(scheduler.name, flags)),
+            onePacket: mayOps ? fc.boolean() : fc.constant(false),
+            persistence: "port" in id && id.port === 0 ? persistence : fc.option(persistence, { nil: null, freq: 2 }),
+        }),
+    );
 }
 
-const tunnels: fc.Arbitrary<TunnelValue> = fc.constantFrom("ipip" as const, "gue" as const, "gre" as const).chain((type) =>
-    fc.record({
-        type: fc.constant(type),
-        port: type === "gue" ? within(limits.tunnelPort) : fc.constant(null),
-        checksum: fc.constantFrom(...tunnelChecksums[type]),
-    }),
-);
+const tunnels: fc.Arbitrary<TunnelValue> = fc
+    .constantFrom("ipip" as const, "gue" as const, "gre" as const)
+    .chain((type) =>
+        fc.record({
+            type: fc.constant(type),
+            port: type === "gue" ? within(limits.tunnelPort) : fc.constant(null),
+            checksum: fc.constantFrom(...tunnelChecksums[type]),
+        }),
+    );
 
 /** A destination of a service: its key and its value. */
 export function destinations(service: string): fc.Arbitrary<[key: string, value: DestinationValue]> {
@@ -89,9 +93,9 @@ export function destinations(service: string): fc.Arbitrary<[key: string, value:
         fc
             .record({
                 address: (forwarding === "tun" ? fc.oneof(ipv4, ipv6) : addressOf(family)).filter(isUnicast),
-                port: fc.constant(forcedPort(service, forwarding)).chain((forced) =>
-                    forced === undefined ? within(limits.destinationPort) : fc.constant(forced),
-                ),
+                port: fc
+                    .constant(forcedPort(service, forwarding))
+                    .chain((forced) => (forced === undefined ? within(limits.destinationPort) : fc.constant(forced))),
                 weight: within(limits.weight),
                 thresholds: within(limits.upperThreshold).chain((upper) =>
                     fc.tuple(fc.constant(upper), within({ min: 0, max: upper })),

@@ -60,8 +60,16 @@ describe("a key names one object", () => {
     test("a destination's key holds its service's", () => {
         const key = destinationKey("tcp/[2001:db8::1]:80", "2001:db8::21", 8080);
         expect(key).toBe("tcp/[2001:db8::1]:80/[2001:db8::21]:8080");
-        expect(parseDestinationKey(key)).toEqual({ service: "tcp/[2001:db8::1]:80", address: "2001:db8::21", port: 8080 });
-        expect(parseDestinationKey("fwm6/1/192.0.2.21:0")).toEqual({ service: "fwm6/1", address: "192.0.2.21", port: 0 });
+        expect(parseDestinationKey(key)).toEqual({
+            service: "tcp/[2001:db8::1]:80",
+            address: "2001:db8::21",
+            port: 8080,
+        });
+        expect(parseDestinationKey("fwm6/1/192.0.2.21:0")).toEqual({
+            service: "fwm6/1",
+            address: "192.0.2.21",
+            port: 0,
+        });
     });
 
     test.each([

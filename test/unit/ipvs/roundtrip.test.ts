@@ -1,6 +1,6 @@
 /** What is asked for is what is read back: values → words → ipvsadm and kernel (the model) → listings → values. */
 import * as fc from "fast-check";
-import { canonicalJson, parseDestinationKey, parseServiceKey } from "../../../provider/ipvs/model";
+import { canonicalJson, parseDestinationKey, parseServiceKey, serviceKey } from "../../../provider/ipvs/model";
 import { parseConnections, parseTable } from "../../../provider/ipvs/parse";
 import {
     addDestination,
@@ -118,11 +118,9 @@ test("every destination's connections are found in /proc/net/ip_vs under the des
         fc.property(tables, (table) => {
             const counts = parseConnections(program(table).proc());
             for (const [key, value] of table.destinations) {
-                expect(counts.get(key)).toEqual({ active: 0, inactive: 0, weight: expect.any(Number) });
-                expect([...counts.keys()].length).toBeGreaterThanOrEqual(table.destinations.size);
-                if (!key.startsWith("fwm")) {
-                    expect(counts.get(key)!.weight).toBe(value.weight);
-                }
+                // A mark's weight may be the other family's, where both have the real server.
+                const weight = key.startsWith("fwm") ? expect.any(Number) : value.weight;
+                expect(counts.get(key)).toEqual({ active: 0, inactive: 0, weight });
             }
         }),
         { numRuns: 200 },
@@ -133,7 +131,7 @@ test("every key reads back as what it was made of", () => {
     fc.assert(
         fc.property(tables, (table) => {
             for (const key of table.services.keys()) {
-                expect(canonicalJson(parseServiceKey(key))).not.toBe("");
+                expect(serviceKey(parseServiceKey(key))).toBe(key);
             }
             for (const key of table.destinations.keys()) {
                 const { service, address, port } = parseDestinationKey(key);

@@ -1,10 +1,14 @@
 import { defaults, limits } from "../../../provider/ipvs/limits";
-import { canonicalFlags, flagNames, schedulerNamed, schedulerNames, schedulers } from "../../../provider/ipvs/schedulers";
+import {
+    canonicalFlags,
+    flagNames,
+    schedulerNamed,
+    schedulerNames,
+    schedulers,
+} from "../../../provider/ipvs/schedulers";
 
 test("every scheduler of the kernel has its row", () => {
-    expect(schedulerNames).toEqual(
-        "rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "),
-    );
+    expect(schedulerNames).toEqual("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
     for (const { name, module, config } of schedulers) {
         expect(module).toBe(`ip_vs_${name}`);
         expect(config).toBe(`CONFIG_IP_VS_${name.toUpperCase()}`);
@@ -14,9 +18,7 @@ test("every scheduler of the kernel has its row", () => {
 });
 
 test("flag words are ipvsadm's", () => {
-    expect([...flagNames].sort()).toEqual(
-        "flag-1 flag-2 flag-3 mh-fallback mh-port sh-fallback sh-port".split(" "),
-    );
+    expect([...flagNames].sort()).toEqual("flag-1 flag-2 flag-3 mh-fallback mh-port sh-fallback sh-port".split(" "));
 });
 
 describe("flags come back as ipvsadm prints them", () => {

@@ -1,0 +1,123 @@
+/** Reads a resource's inputs: one clear error for each mistake, with its property path; unknown values pass. */
+import type { z } from "zod";
+import { isObject } from "./fields";
+
+/** What stands in a preview for any value that is not known yet, whatever its type (pulumi.runtime.unknownValue). */
+export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+export interface Failure {
+    /** As Pulumi prints property paths: `realServers["192.0.2.21"].weight`. */
+    property: string;
+    reason: string;
+}
+
+export interface Parsed<T> {
+    /** The canonical inputs; those that were given where something is unknown or wrong. */
+    value: T;
+    failures: Failure[];
+    /** Whether some value is not known yet. */
+    unknown: boolean;
+}
+
+/** Never throws. Properties of the engine's own (`__provider`) are not looked at. */
+export function parseInputs<T>(schema: z.ZodType<T>, raw: Record<string, unknown>): Parsed<T> {
+    const given = Object.fromEntries(Object.entries(raw).filter(([name, value]) => !name.startsWith("__") && value !== undefined && value !== null));
+    const unknown = holdsUnknown(given);
+    const parsed = schema.safeParse(given);
+    if (parsed.success && !unknown) return { value: parsed.data, failures: [], unknown };
+    const failures = (parsed.error?.issues ?? [])
+        .filter((issue) => !unknown || issue.code === "unrecognized_keys" || !touchesUnknown(given, issue.path))
+        .flatMap((issue) => failuresOf(issue, given));
+    const seen = new Set<string>();
+    return {
+        value: given as T,
+        failures: failures.filter(({ property, reason }) => {
+            const key = `${property}\n${reason}`;
+            return seen.has(key) ? false : seen.add(key) !== undefined;
+        }),
+        unknown,
+    };
+}
+
+/** A property path as Pulumi prints it. */
+export function propertyPath(path: readonly PropertyKey[]): string {
+    return path
+        .map((part, index) => {
+            if (typeof part === "number") return `[${part}]`;
+            const name = String(part);
+            if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `[${JSON.stringify(name)}]`;
+            return index === 0 ? name : `.${name}`;
+        })
+        .join("");
+}
+
+function failuresOf(issue: z.core.$ZodIssue, given: unknown): Failure[] {
+    const property = propertyPath(issue.path);
+    if (issue.code === "unrecognized_keys") {
+        return issue.keys.map((key) => ({
+            property: propertyPath([...issue.path, key]),
+            reason: `is not known here${suggestion(key, issue)}`,
+        }));
+    }
+    if (issue.code === "invalid_key" || issue.code === "invalid_union") {
+        const inner = issue.code === "invalid_key" ? issue.issues[0] : issue.errors.flat()[0];
+        return [{ property, reason: issue.message !== "Invalid input" && issue.code === "invalid_union" ? `${issue.message}${got(given, issue.path)}` : (inner?.message ?? issue.message) }];
+    }
+    if (issue.code === "custom") return [{ property, reason: issue.message }];
+    if (issue.code === "invalid_type" && at(given, issue.path) === undefined) return [{ property, reason: "is required" }];
+    if (issue.code === "invalid_value") {
+        return [{ property, reason: `expected ${list(issue.values.map(String))}${got(given, issue.path)}` }];
+    }
+    const reason = issue.message.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
+    return [{ property, reason: `${reason}${got(given, issue.path)}` }];
+}
+
+function suggestion(key: string, issue: z.core.$ZodIssue): string {
+    const inst = (issue as { inst?: { _zod?: { def?: { shape?: Record<string, unknown> } } } }).inst;
+    const names = Object.keys(inst?._zod?.def?.shape ?? {}).filter((name) => name !== "owner");
+    const near = names.find((name) => distance(name.toLowerCase(), key.toLowerCase()) <= Math.max(1, Math.floor(name.length / 3)));
+    return near === undefined ? (names.length === 0 ? "" : `; known are ${names.join(", ")}`) : `; did you mean \`${near}\`?`;
+}
+
+/** Levenshtein's distance. */
+function distance(a: string, b: string): number {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (let i = 1; i <= a.length; i++) {
+        const next = [i];
+        for (let j = 1; j <= b.length; j++) {
+            next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+        }
+        row = next;
+    }
+    return row[b.length]!;
+}
+
+/** What was given, unless it is part of a connection, which may hold secrets. */
+function got(given: unknown, path: readonly PropertyKey[]): string {
+    if (path.includes("connection")) return "";
+    const value = at(given, path);
+    if (value === undefined || isObject(value)) return isObject(value) ? ", got a map" : "";
+    const text = JSON.stringify(value);
+    return `, got ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
+}
+
+function list(values: string[]): string {
+    return values.length < 2 ? values.join() : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+    return path.reduce<unknown>((each, part) => (each as Record<PropertyKey, unknown> | undefined)?.[part], value);
+}
+
+function holdsUnknown(value: unknown): boolean {
+    if (value === UNKNOWN) return true;
+    return value !== null && typeof value === "object" && Object.values(value).some(holdsUnknown);
+}
+
+/** An issue at, above or below an unknown value says nothing yet. */
+function touchesUnknown(given: unknown, path: readonly PropertyKey[]): boolean {
+    for (let length = 0; length <= path.length; length++) {
+        if (at(given, path.slice(0, length)) === UNKNOWN) return true;
+    }
+    return holdsUnknown(at(given, path));
+}

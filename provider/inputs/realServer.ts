@@ -1,0 +1,103 @@
+/** A real server: the rule's fields, which an inline one has too, and those of its own side. */
+import { z } from "zod";
+import { defaults, limits } from "../ipvs/limits";
+import { type DestinationValue, forwardings, type TunnelValue, tunnelChecksums, tunnelTypes } from "../ipvs/model";
+import { address, connection, device, drain, owner, port, sysctls, whole } from "./fields";
+import { serviceReference } from "./reference";
+
+const tunnel = z
+    .strictObject({
+        type: z.enum(tunnelTypes).describe("Encapsulation: ipip, gue (a UDP port) or gre. Default ipip.").optional(),
+        port: whole(limits.tunnelPort).describe("UDP port of gue, where it is required; illegal otherwise.").optional(),
+        checksum: z
+            .enum(["none", "csum", "remcsum"])
+            .describe("Checksum of the outer header: gue takes none, csum, remcsum; gre none, csum. Default none.")
+            .optional(),
+    })
+    .superRefine((value, context) => {
+        const type = value.type ?? defaults.tunnelType;
+        if (type === "gue" && value.port === undefined) {
+            context.addIssue({ code: "custom", path: ["port"], message: "gue needs the UDP port that the real server listens on" });
+        }
+        if (type !== "gue" && value.port !== undefined) {
+            context.addIssue({ code: "custom", path: ["port"], message: `only gue has a port, ${type} has none` });
+        }
+        if (value.checksum !== undefined && !tunnelChecksums[type].includes(value.checksum)) {
+            context.addIssue({ code: "custom", path: ["checksum"], message: `${type} takes ${tunnelChecksums[type].join(" or ")}` });
+        }
+    });
+
+/** The fields of the rule on the director. */
+export const ruleFields = {
+    port: port.describe("Port of the real server. Default: the service's; 0 under a firewall mark.").optional(),
+    forwarding: z
+        .enum(forwardings)
+        .describe("Forwarding method: nat (masquerading), dr (direct routing) or tun (tunnelling). Default dr.")
+        .optional(),
+    weight: whole(limits.weight).describe("Share of new connections; 0: none. Default 1.").optional(),
+    keepWeight: z
+        .boolean()
+        .describe("Leave the weight to a health checker or feedback agent on the director: `weight` is only what it starts with. Default false.")
+        .optional(),
+    upperThreshold: whole(limits.upperThreshold).describe("No new connections from this number on; 0: no limit. Default 0.").optional(),
+    lowerThreshold: whole(limits.lowerThreshold)
+        .describe("New connections again below this number; 0: three quarters of upperThreshold. Default 0.")
+        .optional(),
+    tunnel: tunnel.describe("How tun wraps packets. Default: ipip.").optional(),
+};
+
+type Rule = z.infer<z.ZodObject<typeof ruleFields>>;
+
+/** What no rule can be, whatever its service. */
+export function contradictions(value: Rule, context: z.RefinementCtx): void {
+    if (value.tunnel !== undefined && value.forwarding !== "tun") {
+        context.addIssue({ code: "custom", path: ["tunnel"], message: `only forwarding tun has a tunnel, this is ${value.forwarding ?? defaults.forwarding}` });
+    }
+    const lower = value.lowerThreshold ?? 0;
+    if (lower > (value.upperThreshold ?? 0)) {
+        context.addIssue({
+            code: "custom",
+            path: ["lowerThreshold"],
+            message: `${lower} is above upperThreshold (${value.upperThreshold ?? 0}): the kernel refuses it`,
+        });
+    }
+}
+
+/** An inline real server. */
+export const inlineRealServer = z.strictObject(ruleFields).superRefine(contradictions);
+export type InlineRealServer = z.infer<typeof inlineRealServer>;
+
+/** The inputs of a RealServer. */
+export const realServerSchema = z
+    .strictObject({
+        service: serviceReference.describe("The virtual service that it belongs to: a VirtualService, or its plain data."),
+        address: address.describe("Address of the real server (RIP), as the director reaches it."),
+        ...ruleFields,
+        connection: connection.describe("How to reach the real server, to set up its own side. Default: its own side is left alone.").optional(),
+        device: device.describe("Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun.").optional(),
+        sysctls: sysctls.describe("Further kernel settings of the real server.").optional(),
+        drain: drain.describe("How it is removed.").optional(),
+        persistAcrossReboot: z.boolean().describe("Set up its own side again at boot; needs systemd. Default true.").optional(),
+        adopt: z.boolean().describe("Take over a rule that exists already; destroy then removes it. Default false.").optional(),
+        owner,
+    })
+    .superRefine(contradictions);
+export type RealServerInputs = z.infer<typeof realServerSchema>;
+
+/** The rule's value with its defaults. */
+export function destinationValue(fields: Rule): DestinationValue {
+    const forwarding = fields.forwarding ?? defaults.forwarding;
+    return {
+        forwarding,
+        weight: fields.weight ?? defaults.weight,
+        upperThreshold: fields.upperThreshold ?? 0,
+        lowerThreshold: fields.lowerThreshold ?? 0,
+        tunnel: forwarding === "tun" ? tunnelValue(fields) : null,
+    };
+}
+
+/** The tunnel with its defaults. */
+export function tunnelValue(fields: Rule): TunnelValue {
+    const { type, port, checksum } = fields.tunnel ?? {};
+    return { type: type ?? defaults.tunnelType, port: port ?? null, checksum: checksum ?? "none" };
+}

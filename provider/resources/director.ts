@@ -1,0 +1,110 @@
+import { type DirectorInputs, directorSchema } from "../inputs/director";
+import { defaults } from "../ipvs/limits";
+import { parseServiceKey } from "../ipvs/model";
+import type { Value } from "../kinds";
+import { TABLE } from "../kinds/nftables";
+import type { Want } from "../kinds/want";
+import { directorFindings } from "../checks/director";
+import { kernelOf } from "./facts";
+import type { Resource } from "./resource";
+import { directorBase, serviceWants } from "./rules";
+
+/** A director: kernel, settings, masquerading, connection synchronisation, and services that are declared inline. */
+export const director: Resource<DirectorInputs> = {
+    type: "Director",
+    schema: directorSchema,
+    id: (inputs) => inputs.name,
+    replacedBy: () => [],
+    parts: (inputs) => [
+        {
+            role: "director",
+            connection: inputs.connection,
+            boot: inputs.persistAcrossReboot !== false,
+            settings: Object.keys(inputs.sysctls ?? {}),
+            drain: longestDrain(inputs),
+            wants: () => wants(inputs),
+            findings: () => [],
+        },
+    ],
+    findings: directorFindings,
+    report: (_, [host]) => ({ kernel: host === undefined ? undefined : kernelOf(host) }),
+    reflect: (inputs, found) => {
+        const sysctls = { ...inputs.sysctls };
+        for (const name of Object.keys(sysctls)) {
+            const value = found.get(`sysctl ${name}`);
+            if (typeof value === "string") sysctls[name] = value;
+        }
+        const timeouts = { ...inputs.timeouts };
+        for (const name of ["tcp", "tcpfin", "udp"] as const) {
+            const value = found.get(`timeout ${name}`);
+            if (typeof value === "number") timeouts[name] = value;
+        }
+        return {
+            ...inputs,
+            ...(inputs.sysctls === undefined ? {} : { sysctls }),
+            ...(inputs.timeouts === undefined ? {} : { timeouts }),
+        };
+    },
+    manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
+};
+
+function wants(inputs: DirectorInputs): Want[] {
+    const { sysctls, timeouts, connTabBits, masquerade, sync, ftp, ipForward } = inputs;
+    return unique([
+        ...directorBase(inputs.persistAcrossReboot),
+        ...(connTabBits === undefined
+            ? []
+            : [{ kind: "parameter", key: "ip_vs.conn_tab_bits", value: String(connTabBits) }]),
+        ...(ftp === undefined ? [] : ftpWants(ftp.ports ?? [21])),
+        ...Object.entries(sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
+        ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
+        ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade)),
+        ...Object.entries(timeouts ?? {}).map(([key, value]): Want => ({ kind: "timeout", key, value: value as number })),
+        ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
+            serviceWants(parseServiceKey(key), service, inputs.interface),
+        ),
+        ...Object.entries(sync ?? {}).map(([role, daemon]): Want => ({
+            kind: "sync",
+            key: role,
+            value: {
+                role,
+                interface: daemon!.interface,
+                syncid: daemon!.syncid ?? defaults.syncId,
+                maxlen: daemon!.maxlen ?? 0,
+                group: daemon!.group ?? defaults.syncGroup,
+                port: daemon!.port ?? defaults.syncPort,
+                ttl: daemon!.ttl ?? defaults.syncTtl,
+            },
+        })),
+    ]);
+}
+
+function ftpWants(ports: number[]): Want[] {
+    return [
+        { kind: "module", key: "nf_conntrack", value: true },
+        { kind: "parameter", key: "ip_vs_ftp.ports", value: ports.join(",") },
+        { kind: "module", key: "ip_vs_ftp", value: true },
+    ];
+}
+
+/** The masquerading of packets that IPVS forwards goes through conntrack, which IPVS bypasses unless it is told. */
+function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>): Want[] {
+    return [
+        { kind: "table", key: TABLE, value: "1" },
+        ...list.map(({ source, destination }): Want => ({
+            kind: "masquerade",
+            key: `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`,
+            value: true as Value,
+        })),
+        { kind: "sysctl", key: "net.ipv4.vs.conntrack", value: "1" },
+    ];
+}
+
+/** Two services may want the same module or setting. */
+function unique(list: Want[]): Want[] {
+    return [...new Map(list.map((want) => [`${want.kind} ${want.key}`, want])).values()];
+}
+
+function longestDrain(inputs: DirectorInputs): number {
+    return Math.max(0, ...Object.values(inputs.virtualServices ?? {}).map((service) => service.drain?.timeout ?? 30));
+}

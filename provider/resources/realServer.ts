@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import { realServerFindings, realServerHostFindings } from "../checks/realServer";
+import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
+import { identityOf, vipsOf } from "../inputs/reference";
+import { defaultPort } from "../inputs/service";
+import { type DestinationValue, destinationKey, serviceKey } from "../ipvs/model";
+import { addressKey } from "../kinds/address";
+import { DEVICE_PREFIX } from "../kinds/kind";
+import { interfaceSysctl } from "../kinds/sysctl";
+import type { HostView, Part, Want } from "../kinds/want";
+import { interfaceOf, kernelOf } from "./facts";
+import type { ConnectionReference, Resource } from "./resource";
+import { bootWant, destinationWants, directorBase } from "./rules";
+import { reflectRule } from "./virtualService";
+
+/** A real server: the rule on the director, and the real server's own side over its own connection. */
+export const realServer: Resource<RealServerInputs> = {
+    type: "RealServer",
+    schema: realServerSchema,
+    id: (inputs) => `${inputs.service.director.name}/${ruleKey(inputs)}`,
+    replacedBy: (before, now) => [
+        ...(serviceKey(identityOf(before.service)) === serviceKey(identityOf(now.service)) ? [] : ["service"]),
+        ...(before.address === now.address ? [] : ["address"]),
+        ...(portOf(before) === portOf(now) ? [] : ["port"]),
+    ],
+    parts: (inputs) => [...(inputs.connection === undefined ? [] : [ownSide(inputs, inputs.connection)]), directorSide(inputs)],
+    findings: realServerFindings,
+    report: (inputs, [own]) => {
+        const release = inputs.connection === undefined || own === undefined ? undefined : kernelOf(own)["release"];
+        return { kernel: release === undefined ? undefined : { release } };
+    },
+    reflect: (inputs, found) => {
+        const value = found.get(`destination ${ruleKey(inputs)}`);
+        return value === undefined ? inputs : reflectRule(inputs, value as DestinationValue);
+    },
+    manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
+};
+
+/** The real server's port: dr and tun leave the packet's alone. */
+export function portOf(inputs: RealServerInputs): number {
+    return inputs.port ?? defaultPort(identityOf(inputs.service));
+}
+
+function ruleKey(inputs: RealServerInputs): string {
+    return destinationKey(serviceKey(identityOf(inputs.service)), inputs.address, portOf(inputs));
+}
+
+function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
+    const { director } = inputs.service;
+    return {
+        role: "director",
+        connection: director.connection,
+        boot: director.persistAcrossReboot !== false,
+        settings: [],
+        drain: inputs.drain?.timeout ?? 30,
+        wants: () => [
+            ...directorBase(director.persistAcrossReboot),
+            ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs),
+        ],
+        findings: () => [],
+    };
+}
+
+function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Part<ConnectionReference> {
+    return {
+        role: "realServer",
+        connection,
+        boot: inputs.persistAcrossReboot !== false,
+        settings: Object.keys(inputs.sysctls ?? {}),
+        drain: 0,
+        wants: (view) => {
+            const own = [...vipWants(inputs, view), ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value }))];
+            return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
+        },
+        findings: (view) => realServerHostFindings(inputs, view),
+    };
+}
+
+/** The VIP on a device that does not answer for it, and what takes packets for it in. By nat there is neither. */
+function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] {
+    const { forwarding, tunnel } = destinationValue(inputs);
+    if (forwarding === "nat") return [];
+    const wants: Want[] = [];
+    for (const vip of vipsOf(inputs.service)) {
+        const device = tunnel === null ? undefined : tunnelWants(inputs, tunnel, vip);
+        const holder = inputs.device ?? device?.name ?? "lo";
+        wants.push(
+            ...(device?.wants ?? []),
+            ...(vip.includes(":") ? [] : arpWants(inputs, view)),
+            { kind: "address", key: addressKey(holder, vip), value: { deprecated: vip.includes(":") } },
+        );
+    }
+    return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
+}
+
+/**
+ * The interface on which the segment asks "who has the VIP?" must not answer for an address of another device, nor use
+ * the VIP as its own name: set there alone, because on `all` it breaks container networks (kubernetes#70530). The
+ * effective value is the larger of `all` and the interface's.
+ */
+function arpWants(inputs: RealServerInputs, view: HostView | undefined): Want[] {
+    const device = view === undefined ? undefined : interfaceOf(view, inputs.address);
+    if (device === undefined) return [];
+    return [
+        { kind: "sysctl", key: interfaceSysctl("ipv4", device, "arp_ignore"), value: "1" },
+        { kind: "sysctl", key: interfaceSysctl("ipv4", device, "arp_announce"), value: "2" },
+    ];
+}
+
+/**
+ * The tunnel device of ours for this real server's address: which type takes in what, by outer and inner family (tried
+ * with real packets on 6.1). For gue a port takes the UDP header off, and the device behind it does the rest.
+ */
+function tunnelWants(inputs: RealServerInputs, tunnel: NonNullable<DestinationValue["tunnel"]>, vip: string): { name: string; wants: Want[] } {
+    const local = inputs.address;
+    const outer6 = local.includes(":");
+    const inner6 = vip.includes(":");
+    const gre = tunnel.type === "gre";
+    const type = gre ? (outer6 ? "ip6gre" : "gre") : outer6 ? "ip6tnl" : inner6 ? "sit" : "ipip";
+    const name = `${DEVICE_PREFIX}${type}-${createHash("sha256").update(local).digest("hex").slice(0, 4)}`;
+    const csum = gre && tunnel.checksum === "csum";
+    const modules = { ipip: ["ipip"], sit: ["sit"], ip6tnl: ["ip6_tunnel"], gre: ["ip_gre"], ip6gre: ["ip6_gre"] }[type];
+    const family = outer6 ? "ipv6" : "ipv4";
+    return {
+        name,
+        wants: [
+            ...modules.map((key): Want => ({ kind: "module", key, value: true })),
+            ...(tunnel.type === "gue"
+                ? [
+                      ...(outer6 ? ["fou", "fou6"] : ["fou"]).map((key): Want => ({ kind: "module", key, value: true })),
+                      { kind: "fou", key: `${family}/${tunnel.port}`, value: "gue" } as Want,
+                  ]
+                : []),
+            { kind: "link", key: name, value: { type, local, ...(csum ? { csum } : {}) } },
+            ...(inner6 ? [] : [{ kind: "sysctl", key: interfaceSysctl("ipv4", name, "rp_filter"), value: "2" } as Want]),
+        ],
+    };
+}

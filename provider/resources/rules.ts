@@ -1,0 +1,73 @@
+/** The objects of a virtual service and of its real servers on a director, which all three resources speak of. */
+import { destinationKey, type ServiceIdentity, serviceKey } from "../ipvs/model";
+import { engines, schedulerNamed } from "../ipvs/schedulers";
+import type { Value } from "../kinds";
+import { addressKey } from "../kinds/address";
+import { BOOT_UNIT, bootValue } from "../kinds/boot";
+import { markKey, TABLE } from "../kinds/nftables";
+import type { Want } from "../kinds/want";
+import { destinationValue, type InlineRealServer } from "../inputs/realServer";
+import { vipsOf } from "../inputs/reference";
+import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
+
+const module = (key: string): Want => ({ kind: "module", key, value: true });
+
+/** What every resource with something on a director wants there. */
+export function directorBase(persistAcrossReboot: boolean | undefined): Want[] {
+    return [module("ip_vs"), ...bootWant(persistAcrossReboot)];
+}
+
+/** The boot unit, unless told otherwise. */
+export function bootWant(persistAcrossReboot: boolean | undefined): Want[] {
+    return persistAcrossReboot === false ? [] : [{ kind: "boot", key: BOOT_UNIT, value: bootValue }];
+}
+
+/** A service with its scheduler, marks, VIP and inline real servers. `interface`: the director's, for VIPs. */
+export function serviceWants(id: ServiceIdentity, fields: InlineService, interface_: string | undefined): Want[] {
+    const key = serviceKey(id);
+    const value = serviceValue(id, fields);
+    const engine = engines.find(({ name }) => name === value.persistence?.engine);
+    const device = fields.vip?.interface ?? interface_;
+    return [
+        module(schedulerNamed(value.scheduler)?.module ?? `ip_vs_${value.scheduler}`),
+        ...(engine === undefined ? [] : [module(engine.module)]),
+        ...markWants(id, fields),
+        { kind: "service", key, value: value as unknown as Value },
+        ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) => destinationWants(id, address, port, server)),
+        ...(fields.vip?.external === true || device === undefined ? [] : serviceVips(id, fields).map((vip) => vipWant(device, vip))),
+    ];
+}
+
+/** The addresses of a service that belong on its director. */
+export function serviceVips(id: ServiceIdentity, fields: Pick<InlineService, "marks">): string[] {
+    return vipsOf({ address: "address" in id ? id.address : undefined, marks: fields.marks });
+}
+
+/** A VIP. IPv6: never as a source address (facts of the lab: it would become the outer source of tunnels). */
+export function vipWant(device: string, vip: string): Want {
+    return { kind: "address", key: addressKey(device, vip), value: { deprecated: vip.includes(":") } };
+}
+
+function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">): Want[] {
+    if (!("fwmark" in id) || marks === undefined) return [];
+    return [
+        { kind: "table", key: TABLE, value: "1" },
+        ...marks.map(({ protocol, address, port }): Want => ({ kind: "mark", key: markKey(protocol, address, port), value: id.fwmark })),
+    ];
+}
+
+/** A rule for a real server, and what its forwarding method asks of the director. */
+export function destinationWants(id: ServiceIdentity, address: string, port: number, fields: InlineRealServer): Want[] {
+    const value = destinationValue(fields);
+    return [
+        ...(value.forwarding === "nat"
+            ? [{ kind: "forwarding", key: address.includes(":") ? "ipv6" : "ipv4", value: { on: true } }]
+            : []),
+        {
+            kind: "destination",
+            key: destinationKey(serviceKey(id), address, port),
+            value: value as unknown as Value,
+            ...(fields.keepWeight === true ? { leave: ["weight"] } : {}),
+        },
+    ];
+}
