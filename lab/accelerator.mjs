@@ -17,9 +17,9 @@ const PATIENCE_SECONDS = 8;
 /**
  * KVM where it really starts a stock kernel, else emulation. That /dev/kvm can be opened proves nothing: on nested
  * machines the guest may hang. So it is tried, once for each state of the machine.
- * @param {import("./image.mjs").Image} image @returns {Promise<Accelerator>}
+ * @param {import("./image.mjs").Image} image @param {AbortSignal} [signal] @returns {Promise<Accelerator>}
  */
-export async function accelerator(image) {
+export async function accelerator(image, signal) {
     const asked = process.env.LVS_LAB_ACCELERATOR;
     if (asked === "kvm" || asked === "tcg") return asked;
     if (asked) throw new LabError(`LVS_LAB_ACCELERATOR must be kvm or tcg, is ${asked}`);
@@ -32,15 +32,15 @@ export async function accelerator(image) {
     try {
         return /** @type {Accelerator} */ (readFileSync(remembered, "utf8").trim());
     } catch {
-        const found = (await kvmStarts(image)) ? "kvm" : "tcg";
+        const found = (await kvmStarts(image, signal)) ? "kvm" : "tcg";
         say(found === "kvm" ? "using KVM" : "KVM does not start a stock kernel here; emulating (remembered)");
         remember(remembered, found);
         return found;
     }
 }
 
-/** @param {import("./image.mjs").Image} image */
-async function kvmStarts(image) {
+/** @param {import("./image.mjs").Image} image @param {AbortSignal} [signal] */
+async function kvmStarts(image, signal) {
     const scratch = mkdtempSync(join(tmpdir(), "pulumi-lvs-kvm-"));
     const cleanUp = () => rmSync(scratch, { recursive: true, force: true });
     process.once("exit", cleanUp);
@@ -49,10 +49,9 @@ async function kvmStarts(image) {
         const output = join(scratch, "console");
         writeFileSync(initrd, Buffer.concat([readFileSync(image.initrd), probeArchive()]));
         const qemu = [QEMU, ...machineArguments("kvm", { kernel: image.kernel, initrd, console: output }), "-m", "256", "-no-reboot"];
-        await run("timeout", ["--signal=KILL", String(PATIENCE_SECONDS), ...qemu]);
+        await run("timeout", ["--signal=KILL", String(PATIENCE_SECONDS), ...qemu], { signal });
+        signal?.throwIfAborted();
         return readFileSync(output, "utf8").includes("@lab probe ok");
-    } catch {
-        return false;
     } finally {
         process.off("exit", cleanUp);
         cleanUp();

@@ -28,14 +28,15 @@ import { requirePackages } from "./setup.mjs";
 
 /**
  * @param {string} hostsFile
- * @param {{ up?: boolean }} [options] up: in the directory where `lab exec` finds it without LVS_LAB
+ * @param {{ up?: boolean, signal?: AbortSignal }} [options]
+ *     up: in the directory where `lab exec` finds it without LVS_LAB; signal: gives the boot up
  * @returns {Promise<Lab>}
  */
-export async function bootLab(hostsFile, { up = false } = {}) {
+export async function bootLab(hostsFile, { up = false, signal } = {}) {
     const topology = readHostsFile(hostsFile);
-    const image = await ensureImage();
+    const image = await ensureImage(signal);
     requirePackages();
-    const chosen = await accelerator(image);
+    const chosen = await accelerator(image, signal);
     sweep();
     for (let attempt = 1; ; attempt++) {
         const directory = up ? newUpDirectory(hostsFile) : newRunDirectory();
@@ -43,7 +44,7 @@ export async function bootLab(hostsFile, { up = false } = {}) {
         const cleanUp = () => rmSync(directory, { recursive: true, force: true });
         process.once("exit", cleanUp);
         try {
-            return await bootIn(directory, topology, image, chosen);
+            return await bootIn(directory, topology, image, chosen, signal);
         } catch (error) {
             cleanUp();
             if (!isPortTaken(error) || attempt === 3) throw error;
@@ -68,9 +69,10 @@ export async function withLab(hostsFile, use) {
 
 /**
  * @param {string} directory @param {import("./hosts-file.mjs").Topology} topology
- * @param {import("./image.mjs").Image} image @param {import("./qemu.mjs").Accelerator} chosen @returns {Promise<Lab>}
+ * @param {import("./image.mjs").Image} image @param {import("./qemu.mjs").Accelerator} chosen
+ * @param {AbortSignal} [signal] @returns {Promise<Lab>}
  */
-async function bootIn(directory, topology, image, chosen) {
+async function bootIn(directory, topology, image, chosen, signal) {
     const start = performance.now();
     const names = topology.hosts.map(({ name }) => name);
     const hosts = `${names.length} ${names.length === 1 ? "host" : "hosts"}`;
@@ -80,7 +82,8 @@ async function bootIn(directory, topology, image, chosen) {
     const client = /** @type {import("./keys.mjs").KeyPair} */ (keys.get("client_key"));
     const privateKeyPath = join(directory, "id_ed25519");
     writeFileSync(privateKeyPath, client.private, { mode: 0o600 });
-    const guest = await startGuest(directory, topology, image, chosen, bootArchive(topology, client.public, keys));
+    const archive = bootArchive(topology, client.public, keys);
+    const guest = await startGuest(directory, topology, image, chosen, archive, signal);
     /** @type {import("./environment.mjs").Environment} */
     const environment = { knownHosts: join(directory, "known_hosts"), hosts: {} };
     names.forEach((name, index) => {

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { bootLab } from "./boot.mjs";
 import { readEnvironment } from "./environment.mjs";
 import { LabError } from "./failure.mjs";
 import { readHostsFile } from "./hosts-file.mjs";
 import { ensureImage } from "./image.mjs";
+import { Interruption, sharesTerminal } from "./interruption.mjs";
 import { pause } from "./process.mjs";
 import { sshArguments } from "./remote.mjs";
 import { guestProcess, upDirectories, upDirectory } from "./runtime.mjs";
@@ -39,9 +40,11 @@ export async function main([verb, ...rest]) {
         case "down":
             return down(own);
         case "setup":
-            installPackages();
-            await ensureImage();
-            return 0;
+            return interruptible(async (stop) => {
+                installPackages();
+                await ensureImage(stop.signal);
+                return 0;
+            });
         case "help":
         case "--help":
         case "-h":
@@ -55,13 +58,14 @@ export async function main([verb, ...rest]) {
 /** @param {string} hostsFile @param {string[]} command @returns {Promise<number>} */
 async function runCommand(hostsFile, command) {
     if (command.length === 0) throw usage("run: no COMMAND given after --");
-    const stop = new Interruption();
-    const lab = await stop.orElse(bootLab(hostsFile));
-    try {
-        return await child(command[0], command.slice(1), { ...withoutNpm(process.env), LVS_LAB: lab.file }, stop);
-    } finally {
-        await lab.down();
-    }
+    return interruptible(async (stop) => {
+        const lab = await bootLab(hostsFile, { signal: stop.signal });
+        try {
+            return await child(command[0], command.slice(1), { ...withoutNpm(process.env), LVS_LAB: lab.file }, stop);
+        } finally {
+            await lab.down();
+        }
+    });
 }
 
 /** @param {string} hostsFile @returns {Promise<number>} */
@@ -69,18 +73,32 @@ async function up(hostsFile) {
     const directory = upDirectory(hostsFile);
     const copy = join(directory, "hosts.json");
     const text = JSON.stringify(readHostsFile(hostsFile));
-    if (guestProcess(directory) !== undefined && existsSync(copy)) {
-        if (readFileSync(copy, "utf8") !== text) {
-            throw new LabError(`${hostsFile} has changed since its lab was booted: \`lab down --hosts ${hostsFile}\` first`);
-        }
-        process.stdout.write(`export LVS_LAB=${join(directory, "lab.json")}\n`);
-        return 0;
+    if (guestProcess(directory) === undefined || !existsSync(copy)) {
+        return interruptible(async (stop) => {
+            const lab = await bootLab(hostsFile, { up: true, signal: stop.signal });
+            writeFileSync(copy, text);
+            lab.keep();
+            process.stdout.write(`export LVS_LAB=${lab.file}\n`);
+            return 0;
+        });
     }
-    const lab = await new Interruption().orElse(bootLab(hostsFile, { up: true }));
-    writeFileSync(copy, text);
-    lab.keep();
-    process.stdout.write(`export LVS_LAB=${lab.file}\n`);
+    if (readFileSync(copy, "utf8") !== text) {
+        throw new LabError(`${hostsFile} has changed since its lab was booted: \`lab down --hosts ${hostsFile}\` first`);
+    }
+    process.stdout.write(`export LVS_LAB=${join(directory, "lab.json")}\n`);
     return 0;
+}
+
+/** @param {(stop: Interruption) => Promise<number>} work @returns {Promise<number>} */
+async function interruptible(work) {
+    const stop = new Interruption();
+    try {
+        return await work(stop);
+    } catch (error) {
+        // What failed because we were told to stop is not worth an error.
+        if (stop.status !== undefined) return stop.status;
+        throw error;
+    }
 }
 
 /** @param {string[]} own @param {string[]} command @param {boolean} terminal @returns {Promise<number>} */
@@ -91,14 +109,16 @@ async function onHost(own, command, terminal) {
     if (!terminal && command.length === 0) throw usage("exec: no COMMAND given after --");
     const environment = readEnvironment(findLab(hosts));
     const args = sshArguments(environment, rest[0], command, { terminal: terminal && process.stdin.isTTY === true });
-    return child("ssh", args, process.env);
+    return child("ssh", args, process.env, new Interruption());
 }
 
 /** @param {string[]} own @returns {Promise<number>} */
 async function down(own) {
     const { hosts, rest } = options(own);
     if (rest.length > 0) throw usage(`down: unknown argument ${rest[0]}`);
-    const directories = hosts === undefined ? upDirectories() : [upDirectory(hosts)];
+    const running = upDirectories();
+    const named = hosts === undefined ? dirname(process.env.LVS_LAB ?? "") : upDirectory(hosts);
+    const directories = hosts !== undefined || running.includes(named) ? [named] : running;
     for (const directory of directories) {
         const pid = guestProcess(directory);
         if (pid !== undefined) process.kill(pid, "SIGTERM");
@@ -123,33 +143,13 @@ function findLab(hostsFile) {
 }
 
 /**
- * Ctrl-C and its relatives. While nothing else runs, they end this process (and with it, by the keeper, the guest);
- * while COMMAND runs they are passed on to it.
- */
-class Interruption {
-    /** @type {(signal: NodeJS.Signals) => void} */
-    handler = (signal) => process.exit(128 + constants.signals[signal]);
-
-    constructor() {
-        for (const signal of /** @type {NodeJS.Signals[]} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
-            process.on(signal, () => this.handler(signal));
-        }
-    }
-
-    /** @template T @param {Promise<T>} work @returns {Promise<T>} */
-    orElse(work) {
-        return work;
-    }
-}
-
-/**
- * @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} env @param {Interruption} [stop]
+ * @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} env @param {Interruption} stop
  * @returns {Promise<number>} its exit status as a shell would give it
  */
 function child(program, args, env, stop) {
     return new Promise((done, fail) => {
-        const started = spawn(program, args, { stdio: "inherit", env });
-        if (stop) stop.handler = (signal) => void started.kill(signal);
+        const started = spawn(program, args, { stdio: "inherit", env, detached: !sharesTerminal() });
+        stop.passTo(started);
         started.on("error", (error) => {
             const missing = /** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT";
             fail(new LabError(missing ? `${program}: command not found` : `${program}: ${error.message}`));

@@ -26,46 +26,57 @@ const PORT_TAKEN = /host forwarding rule/;
  * Starts the guest and waits until every host answers on its port.
  * @param {string} directory @param {import("./hosts-file.mjs").Topology} topology
  * @param {import("./image.mjs").Image} image @param {import("./qemu.mjs").Accelerator} accelerator
- * @param {Buffer} bootArchive @returns {Promise<Guest>}
+ * @param {Buffer} bootArchive @param {AbortSignal} [signal] @returns {Promise<Guest>}
  */
-export async function startGuest(directory, topology, image, accelerator, bootArchive) {
+export async function startGuest(directory, topology, image, accelerator, bootArchive, signal) {
     const initrd = join(directory, "initrd");
     writeFileSync(initrd, Buffer.concat([readFileSync(image.initrd), bootArchive]));
     const consoleFile = join(directory, "console.log");
     const ports = await freePorts(topology.hosts.length);
     const machine = machineArguments(accelerator, { kernel: image.kernel, initrd, console: consoleFile });
-    return launch(directory, [QEMU, ...machine, ...labArguments(topology, ports, image.root)], consoleFile, topology, ports);
+    signal?.throwIfAborted();
+    const lab = labArguments(topology, ports, image.root);
+    return launch(directory, [QEMU, ...machine, ...lab], consoleFile, topology, ports, signal);
 }
 
 /**
  * @param {string} directory @param {string[]} command @param {string} consoleFile
- * @param {import("./hosts-file.mjs").Topology} topology @param {number[]} ports @returns {Promise<Guest>}
+ * @param {import("./hosts-file.mjs").Topology} topology @param {number[]} ports @param {AbortSignal} [signal]
+ * @returns {Promise<Guest>}
  */
-async function launch(directory, command, consoleFile, topology, ports) {
+async function launch(directory, command, consoleFile, topology, ports, signal) {
     // Opened now, read at the end: the keeper removes the files with the guest, and then they tell why it ended.
     const log = openSync(join(directory, "qemu.log"), "w+");
     const output = openSync(consoleFile, "w+");
     try {
         const keeper = spawn("sh", [KEEPER, directory, ...command], { stdio: ["pipe", log, log], detached: true });
-        const ended = new Promise((resolve) => keeper.once("exit", resolve).once("error", resolve));
-        const state = { over: false };
-        void ended.then(() => {
-            state.over = true;
-        });
-        const stdin = /** @type {import("node:stream").Writable} */ (keeper.stdin);
+        const stdin = /** @type {import("node:net").Socket} */ (keeper.stdin);
         stdin.on("error", () => {});
+        let over = false;
+        const ended = new Promise((resolve) => keeper.once("exit", resolve).once("error", resolve)).then(() => {
+            over = true;
+        });
+        // A running guest is no reason for this process to stay.
         keeper.unref();
+        stdin.unref();
         const end = async () => {
             keeper.ref();
             stdin.destroy();
             await ended;
         };
-        await allReady(topology, () => readAll(output), () => state.over, () => readAll(log), end);
-        return {
-            ports,
-            keep: () => void stdin.end("stay\n"),
-            end,
-        };
+        const names = topology.hosts.map(({ name }) => name);
+        const deadline = performance.now() + PATIENCE_SECONDS * 1000;
+        for (;;) {
+            const text = readAll(output);
+            const progress = readiness(text, names);
+            if (progress === "ready") return { ports, keep: () => void stdin.end("stay\n"), end };
+            if (over) throw new LabError(`the guest ended while booting\n${tail(readAll(log))}\n${tail(text)}`);
+            if (progress.failure || signal?.aborted || performance.now() > deadline) {
+                await end();
+                throw new LabError(`${progress.failure ?? `not ready: ${progress.missing.join(", ")}`}\n${tail(text)}`);
+            }
+            await pause(50);
+        }
     } finally {
         closeSync(log);
         closeSync(output);
@@ -73,23 +84,15 @@ async function launch(directory, command, consoleFile, topology, ports) {
 }
 
 /**
- * @param {import("./hosts-file.mjs").Topology} topology @param {() => string} console @param {() => boolean} over
- * @param {() => string} log @param {() => Promise<void>} end
+ * What the guest's scripts have said on the console so far.
+ * @param {string} console @param {string[]} names
+ * @returns {"ready" | { failure?: string, missing: string[] }}
  */
-async function allReady(topology, console, over, log, end) {
-    const deadline = performance.now() + PATIENCE_SECONDS * 1000;
-    for (;;) {
-        const text = console();
-        const trouble = /^.*@lab failed: .*$/m.exec(text)?.[0];
-        const missing = topology.hosts.map(({ name }) => name).filter((name) => !new RegExp(`@lab ready ${name}\\r?$`, "m").test(text));
-        if (missing.length === 0 && !trouble && (text.includes("@lab up"))) return;
-        if (over()) throw new LabError(`the guest ended while booting\n${tail(log())}\n${tail(console())}`);
-        if (trouble || performance.now() > deadline) {
-            await end();
-            throw new LabError(trouble ? `${trouble}\n${tail(text)}` : `not ready: ${missing.join(", ")}\n${tail(text)}`);
-        }
-        await pause(50);
-    }
+function readiness(console, names) {
+    const said = console.split(/\r?\n/).flatMap((line) => /@lab (.*)$/.exec(line)?.[1] ?? []);
+    const failure = said.find((line) => line.startsWith("failed: "));
+    if (said.includes("up") && !failure) return "ready";
+    return { failure, missing: names.filter((name) => !said.includes(`ready ${name}`)) };
 }
 
 /** @param {unknown} error */

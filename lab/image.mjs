@@ -27,8 +27,8 @@ const RECIPE = 1;
 /** Kept out of the root: an initrd that is not ours to boot, and what nobody reads on a lab host. */
 const LEFT_OUT = ["/etc/kernel/postinst.d/initramfs-tools", "/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"];
 
-/** The cached image; built first, by root, where there is none. @returns {Promise<Image>} */
-export async function ensureImage() {
+/** The cached image; built first, by root, where there is none. @param {AbortSignal} [signal] @returns {Promise<Image>} */
+export async function ensureImage(signal) {
     const image = imageAt(join(cacheDirectory(), `lab-${recipeHash()}`));
     if (existsSync(image.directory)) return image;
     requirePackages();
@@ -41,7 +41,7 @@ export async function ensureImage() {
     mkdirSync(dirname(image.directory), { recursive: true });
     const unlock = await lock(`${image.directory}.lock`);
     try {
-        if (!existsSync(image.directory)) await build(image.directory);
+        if (!existsSync(image.directory)) await build(image.directory, signal);
     } finally {
         unlock();
     }
@@ -63,8 +63,8 @@ function recipeHash() {
     return hash.update(readFileSync(HOOK)).digest("hex").slice(0, 12);
 }
 
-/** Builds beside the final place and renames: an interrupted build leaves nothing that looks finished. @param {string} target */
-async function build(target) {
+/** Builds beside the final place and renames: an interrupted build leaves nothing that looks finished. @param {string} target @param {AbortSignal} [signal] */
+async function build(target, signal) {
     const start = performance.now();
     say("building the image from the machine's Debian sources (once, about a minute) …");
     for (const name of readdirSync(dirname(target))) {
@@ -87,7 +87,8 @@ async function build(target) {
             codename,
             "/dev/null",
             join(work, "sources.list"),
-        ]);
+        ], { signal });
+        signal?.throwIfAborted();
         if (result.code !== 0) {
             throw new LabError(`mmdebstrap failed (${result.code ?? result.signal}):\n${result.stderr.split("\n").slice(-25).join("\n")}`);
         }

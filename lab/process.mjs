@@ -7,12 +7,14 @@ import { spawn } from "node:child_process";
  */
 
 /**
- * @param {string} command @param {string[]} args @param {{ input?: string | Buffer, env?: NodeJS.ProcessEnv }} [options]
+ * @param {string} command @param {string[]} args @param {{ input?: string | Buffer, signal?: AbortSignal }} [options]
  * @returns {Promise<Finished>}
  */
-export function run(command, args, { input, env } = {}) {
+export function run(command, args, { input, signal } = {}) {
     return new Promise((resolve, reject) => {
-        const child = spawn("setpriv", ["--pdeathsig", "TERM", "--", command, ...args], { env });
+        const child = spawn("setpriv", ["--pdeathsig", "TERM", "--", command, ...args]);
+        // Asked to end, not abandoned: it has things of its own to clean up.
+        signal?.addEventListener("abort", () => child.kill("SIGTERM"), { once: true });
         const out = { stdout: "", stderr: "" };
         for (const name of /** @type {const} */ (["stdout", "stderr"])) {
             child[name].setEncoding("utf8").on("data", (chunk) => {

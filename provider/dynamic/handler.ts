@@ -1,0 +1,170 @@
+/**
+ * One resource as Pulumi's dynamic provider knows it: check, diff, create, read, update, delete over the same reconciler.
+ * Stateless but for the process: the stack's config, and what `check` has seen of the program.
+ */
+import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { Failure } from "../inputs/parse";
+import { parseInputs, UNKNOWN } from "../inputs/parse";
+import type { Finding } from "../kinds/want";
+import type { HostState } from "../reconcile/state";
+import * as lifecycle from "../reconcile/lifecycle";
+import type { Resource } from "../resources/resource";
+import { type Config, readConfig, resolveConnection } from "./config";
+import { contradictions } from "./program";
+import { say, withoutStack } from "./voice";
+
+type Properties = Record<string, unknown>;
+
+/** The version of the outputs' shape. States of every released version must still refresh, update and destroy. */
+export const SCHEMA = 1;
+
+/** Properties that only the provider writes. */
+const outputsOnly = ["token", "kernel", "drift", "schema"] as const;
+
+export interface Handler {
+    configure(request: { config: { get(key: string): string | undefined } }): void;
+    check(olds: Properties, news: Properties): Promise<{ inputs: Properties; failures: Failure[] }>;
+    diff(id: string, olds: Properties, news: Properties): Promise<{ changes: boolean; replaces: string[]; deleteBeforeReplace: boolean }>;
+    create(inputs: Properties): Promise<{ id: string; outs: Properties }>;
+    read(id: string, props: Properties): Promise<{ id?: string; props?: Properties; inputs?: Properties }>;
+    update(id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }>;
+    delete(id: string, props: Properties): Promise<void>;
+}
+
+export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Handler {
+    let get: (key: string) => string | undefined = () => undefined;
+    let config: Config | undefined;
+    const configured = (): Config => {
+        config ??= readConfig(get);
+        return config;
+    };
+    const around = (): lifecycle.Surroundings => {
+        const { commandTimeout, onUnreachable } = configured();
+        return { commandTimeout, onUnreachable, say };
+    };
+    const parts = (inputs: Inputs): lifecycle.HostPart[] =>
+        resource.parts(inputs).map((part) => ({
+            ...part,
+            connection: resolveConnection(configured(), part.connection, part.role === "director" ? "the director's connection" : "connection"),
+        }));
+    /** Inputs out of a state: they were checked when they were written. */
+    const inputsOf = (props: object): Inputs => parseInputs(resource.schema, withoutOutputs(props)).value;
+    const identity = (id: string, inputs: Inputs, token: unknown) => ({
+        owner: String((inputs as Properties)["owner"]),
+        id,
+        token: String(token ?? "none"),
+    });
+    const outputs = (inputs: Inputs, token: string, states: HostState[]): Properties =>
+        clean({ ...inputs, token, schema: SCHEMA, ...resource.report(inputs, states) });
+
+    return {
+        configure(request) {
+            get = (key) => request.config.get(key);
+            config = undefined;
+        },
+
+        async check(_olds, news) {
+            const { value, failures, unknown } = parseInputs(resource.schema, withoutOutputs(news));
+            if (failures.length > 0) return { inputs: { ...news }, failures };
+            if (unknown) return { inputs: { ...value } as Properties, failures: [] };
+            const wrong: Failure[] = [];
+            const findings: Finding[] = [...resource.findings(value), ...contradictions(resource, value)];
+            for (const { code, severity, property, message } of findings) {
+                if (severity === "error") wrong.push({ property, reason: `${message} [${code}]` });
+                else say(`warning: ${resource.id(value)}: ${property === "" ? "" : `${property}: `}${message} [${code}]`);
+            }
+            return { inputs: clean({ ...value }), failures: wrong };
+        },
+
+        async diff(_id, olds, news) {
+            const before = parseInputs(resource.schema, withoutOutputs(olds));
+            const now = parseInputs(resource.schema, withoutOutputs(news));
+            if (now.unknown) {
+                return { changes: true, replaces: replacedByUnknown(withoutOutputs(news), olds), deleteBeforeReplace: false };
+            }
+            const replaces = resource.replacedBy(before.value, now.value);
+            const changes = replaces.length > 0 || olds["drift"] !== undefined || !isDeepStrictEqual(clean({ ...before.value }), clean({ ...now.value }));
+            return { changes, replaces, deleteBeforeReplace: false };
+        },
+
+        create: withoutStack(async (given: Properties) => {
+            const inputs = inputsOf(given);
+            const id = resource.id(inputs);
+            const token = randomBytes(6).toString("hex");
+            const who = identity(id, inputs, token);
+            try {
+                const states = await lifecycle.create(who, parts(inputs), resource.manner(inputs), around());
+                return { id, outs: outputs(inputs, token, states) };
+            } catch (error) {
+                if (!(error instanceof lifecycle.LeftBehind)) throw error;
+                // Something is left on a host: the state must know, so that the next `up` or `destroy` deals with it.
+                throw Object.assign(new Error(error.message), {
+                    id,
+                    properties: clean({ ...inputs, token, schema: SCHEMA, __provider: given["__provider"] }),
+                    reasons: [error.message],
+                });
+            }
+        }),
+
+        read: withoutStack(async (id: string, props: Properties) => {
+            const inputs = inputsOf(props);
+            const reading = await lifecycle.read(identity(id, inputs, props["token"]), parts(inputs), around());
+            if (reading.states === undefined) return { id, props: clean({ ...props }), inputs: withoutOutputs(props) };
+            if (reading.gone) return {};
+            const drifted = Object.keys(reading.drift).length > 0;
+            const shown = { ...resource.reflect(inputs, reading.found), ...(drifted ? { drift: reading.drift } : {}) };
+            return {
+                id,
+                props: clean({ ...outputs(inputs, String(props["token"]), reading.states), ...shown }),
+                inputs: clean({ ...shown }),
+            };
+        }),
+
+        update: withoutStack(async (id: string, olds: Properties, news: Properties) => {
+            const before = inputsOf(olds);
+            const inputs = inputsOf(news);
+            const token = String(olds["token"] ?? randomBytes(6).toString("hex"));
+            const former = { identity: identity(id, before, token), parts: partsIfKnown(parts, before) };
+            const states = await lifecycle.update(identity(id, inputs, token), former, parts(inputs), resource.manner(inputs), around());
+            return { outs: outputs(inputs, token, states) };
+        }),
+
+        delete: withoutStack(async (id: string, props: Properties) => {
+            const inputs = inputsOf(props);
+            await lifecycle.remove(identity(id, inputs, props["token"]), parts(inputs), resource.manner(inputs), around());
+        }),
+    };
+}
+
+/** A former connection may be one that the config no longer has: then there is no way to it, and nothing to compare. */
+function partsIfKnown<Inputs>(parts: (inputs: Inputs) => lifecycle.HostPart[], inputs: Inputs): lifecycle.HostPart[] {
+    try {
+        return parts(inputs);
+    } catch (error) {
+        say(`warning: the former host is not known any more and is left as it is: ${(error as Error).message}`);
+        return [];
+    }
+}
+
+/** What identifies a rule, when it is not known yet, may change. */
+function replacedByUnknown(news: Properties, olds: Properties): string[] {
+    const keys = ["service", "protocol", "address", "port", "fwmark", "family"];
+    const holdsUnknown = (value: unknown): boolean =>
+        value === UNKNOWN ||
+        (value !== null &&
+            typeof value === "object" &&
+            Object.entries(value).some(([name, each]) => (name === "service" || keys.includes(name)) && holdsUnknown(each)));
+    return keys.filter((key) => olds[key] !== undefined && holdsUnknown(news[key]));
+}
+
+function withoutOutputs(props: object): Properties {
+    return Object.fromEntries(
+        Object.entries(props).filter(([name]) => !name.startsWith("__") && !(outputsOnly as readonly string[]).includes(name)),
+    );
+}
+
+/** Without undefined, which the engine's wire format does not take, at any depth. */
+function clean(props: object): Properties {
+    return JSON.parse(JSON.stringify(props)) as Properties;
+}

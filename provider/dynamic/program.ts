@@ -1,0 +1,80 @@
+/**
+ * What `check` has seen of the program in this process, by resource: two that want one object of one host with different
+ * values are found before anything is touched. (It runs twice for a resource that is replaced: the later call counts.)
+ */
+import { isDeepStrictEqual } from "node:util";
+import { describeOwner } from "../reconcile/ledger";
+import { kindOf, type Value } from "../kinds";
+import { parseAddressKey } from "../kinds/address";
+import { DEVICE_PREFIX } from "../kinds/kind";
+import type { Finding } from "../kinds/want";
+import { show } from "../reconcile/plan";
+import type { Resource } from "../resources/resource";
+
+interface Seen {
+    host: string;
+    kind: string;
+    key: string;
+    value: Value;
+    role: string;
+}
+
+const program = new Map<string, Seen[]>();
+
+/** For processes that see more than one program. */
+export function forgetProgram(): void {
+    program.clear();
+}
+
+/** Remembers what a resource wants, and says what contradicts others. */
+export function contradictions<Inputs extends object>(resource: Resource<Inputs>, inputs: Inputs): Finding[] {
+    const owner = String((inputs as Record<string, unknown>)["owner"]);
+    const wanted = resource.parts(inputs).flatMap((part) =>
+        part.wants(undefined).map(
+            ({ kind, key, value }): Seen => ({ host: JSON.stringify(part.connection), kind, key, value, role: part.role }),
+        ),
+    );
+    program.set(owner, wanted);
+    const findings: Finding[] = [];
+    for (const [other, list] of program) {
+        if (other === owner) continue;
+        for (const mine of wanted) {
+            const row = kindOf(mine.kind);
+            for (const theirs of list) {
+                if (mine.kind !== theirs.kind) continue;
+                if (mine.host === theirs.host && mine.key === theirs.key) {
+                    if (!isDeepStrictEqual(mine.value, theirs.value)) {
+                        findings.push({
+                            code: "LVS-CONTRADICTION",
+                            severity: "error",
+                            property: "",
+                            message: `${row.describe(mine.key)} is wanted as ${show(mine.value)} here and as ${show(theirs.value)} by ${describeOwner(other)}`,
+                        });
+                    } else if (mine.kind === "service" || mine.kind === "destination") {
+                        findings.push({
+                            code: "LVS-DECLARED-TWICE",
+                            severity: "warning",
+                            property: "",
+                            message: `${row.describe(mine.key)} is declared by ${describeOwner(other)} too`,
+                        });
+                    }
+                } else if (mine.host !== theirs.host && bothHold(mine, theirs)) {
+                    findings.push({
+                        code: "LVS-VIP-TWICE",
+                        severity: "error",
+                        property: "vip",
+                        message: `${parseAddressKey(mine.key).address} would be on two directors at once, ${describeOwner(other)} puts it there too: set vip.external where keepalived or a router brings it`,
+                    });
+                }
+            }
+        }
+    }
+    return findings;
+}
+
+/** One address on two directors' networks. */
+function bothHold(mine: Seen, theirs: Seen): boolean {
+    if (mine.kind !== "address" || mine.role !== "director" || theirs.role !== "director") return false;
+    const [a, b] = [parseAddressKey(mine.key), parseAddressKey(theirs.key)];
+    return a.address === b.address && [a, b].every(({ device }) => device !== "lo" && !device.startsWith(DEVICE_PREFIX));
+}
