@@ -48,7 +48,13 @@ async function kvmStarts(image, signal) {
         const initrd = join(scratch, "initrd");
         const output = join(scratch, "console");
         writeFileSync(initrd, Buffer.concat([readFileSync(image.initrd), probeArchive()]));
-        const qemu = [QEMU, ...machineArguments("kvm", { kernel: image.kernel, initrd, console: output }), "-m", "256", "-no-reboot"];
+        const qemu = [
+            QEMU,
+            ...machineArguments("kvm", { kernel: image.kernel, initrd, console: output }),
+            "-m",
+            "256",
+            "-no-reboot",
+        ];
         await run("timeout", ["--signal=KILL", String(PATIENCE_SECONDS), ...qemu], { signal });
         signal?.throwIfAborted();
         return readFileSync(output, "utf8").includes("@lab probe ok");

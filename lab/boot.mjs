@@ -88,7 +88,13 @@ async function bootIn(directory, topology, image, chosen, signal) {
     const environment = { knownHosts: join(directory, "known_hosts"), hosts: {} };
     names.forEach((name, index) => {
         const hostKey = keys.get(name)?.public ?? "";
-        environment.hosts[name] = { host: "127.0.0.1", port: guest.ports[index], user: "root", privateKeyPath, hostKey };
+        environment.hosts[name] = {
+            host: "127.0.0.1",
+            port: guest.ports[index],
+            user: "root",
+            privateKeyPath,
+            hostKey,
+        };
     });
     writeFileSync(environment.knownHosts, knownHosts(environment));
     const file = join(directory, "lab.json");

@@ -83,7 +83,9 @@ async function up(hostsFile) {
         });
     }
     if (readFileSync(copy, "utf8") !== text) {
-        throw new LabError(`${hostsFile} has changed since its lab was booted: \`lab down --hosts ${hostsFile}\` first`);
+        throw new LabError(
+            `${hostsFile} has changed since its lab was booted: \`lab down --hosts ${hostsFile}\` first`,
+        );
     }
     process.stdout.write(`export LVS_LAB=${join(directory, "lab.json")}\n`);
     return 0;

@@ -17,7 +17,9 @@ export function debianSources(etc = "/etc") {
         .map((source) => ({ ...source, suites: source.suites.filter((suite) => suites.includes(suite)) }))
         .filter((source) => source.suites.length > 0 && source.components.includes("main"))
         .flatMap(({ uris, suites, options, components }) => {
-            return uris.flatMap((uri) => suites.map((suite) => ["deb", options, uri, suite, ...components].filter(Boolean).join(" ")));
+            return uris.flatMap((uri) =>
+                suites.map((suite) => ["deb", options, uri, suite, ...components].filter(Boolean).join(" ")),
+            );
         });
     if (lines.length === 0) throw new LabError(`no source of Debian ${codename} in /etc/apt/sources.list*`);
     return { codename, lines: [...new Set(lines)] };
@@ -39,23 +41,30 @@ function oneLine(etc) {
 /** @param {string} etc @returns {Source[]} */
 function deb822(etc) {
     const paragraphs = list(etc, ".sources").flatMap((name) => {
-        return read(`${etc}/apt/${name}`).replace(/^#.*\n?/gm, "").split(/\n\s*\n/);
+        return read(`${etc}/apt/${name}`)
+            .replace(/^#.*\n?/gm, "")
+            .split(/\n\s*\n/);
     });
-    return paragraphs.map(fields).filter((field) => words(field.types).includes("deb") && field.enabled !== "no").map((field) => {
-        const signedBy = field["signed-by"]?.startsWith("/") ? `[signed-by=${field["signed-by"]}]` : "";
-        return {
-            uris: words(field.uris),
-            suites: words(field.suites),
-            components: words(field.components),
-            options: signedBy,
-        };
-    });
+    return paragraphs
+        .map(fields)
+        .filter((field) => words(field.types).includes("deb") && field.enabled !== "no")
+        .map((field) => {
+            const signedBy = field["signed-by"]?.startsWith("/") ? `[signed-by=${field["signed-by"]}]` : "";
+            return {
+                uris: words(field.uris),
+                suites: words(field.suites),
+                components: words(field.components),
+                options: signedBy,
+            };
+        });
 }
 
 /** @param {string} paragraph @returns {Record<string, string>} */
 function fields(paragraph) {
     const entries = paragraph.split(/\n(?=\S)/).map((field) => /^(\S+?):\s*([\s\S]*)$/.exec(field.trim()));
-    return Object.fromEntries(entries.filter((match) => match !== null).map(([, key, value]) => [key.toLowerCase(), value]));
+    return Object.fromEntries(
+        entries.filter((match) => match !== null).map(([, key, value]) => [key.toLowerCase(), value]),
+    );
 }
 
 /** @param {string | undefined} text */
@@ -66,7 +75,9 @@ function words(text) {
 /** @param {string} etc @param {string} ending */
 function list(etc, ending) {
     try {
-        return readdirSync(`${etc}/apt/sources.list.d`).filter((name) => name.endsWith(ending)).map((name) => `sources.list.d/${name}`);
+        return readdirSync(`${etc}/apt/sources.list.d`)
+            .filter((name) => name.endsWith(ending))
+            .map((name) => `sources.list.d/${name}`);
     } catch {
         return [];
     }

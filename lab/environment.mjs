@@ -21,12 +21,16 @@ export function readEnvironment(path) {
 /** @param {Environment} environment @param {string} name @returns {Reach} */
 export function hostIn(environment, name) {
     if (!Object.hasOwn(environment.hosts, name)) {
-        throw new LabError(`no host ${JSON.stringify(name)} in this lab; hosts are ${Object.keys(environment.hosts).join(", ")}`);
+        throw new LabError(
+            `no host ${JSON.stringify(name)} in this lab; hosts are ${Object.keys(environment.hosts).join(", ")}`,
+        );
     }
     return environment.hosts[name];
 }
 
 /** @param {Environment} environment the lines of a known_hosts file */
 export function knownHosts(environment) {
-    return Object.values(environment.hosts).map(({ host, port, hostKey }) => `[${host}]:${port} ${hostKey}\n`).join("");
+    return Object.values(environment.hosts)
+        .map(({ host, port, hostKey }) => `[${host}]:${port} ${hostKey}\n`)
+        .join("");
 }

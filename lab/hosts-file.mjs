@@ -102,7 +102,8 @@ function topologyOf(value, errors) {
     if (!["namespaces", "systemd"].includes(init)) {
         errors.add("init", `must be "namespaces" or "systemd", is ${shown(init)}`);
     }
-    if (init === "systemd" && hosts.length > 1) errors.add("init", `"systemd" boots one host, hosts has ${hosts.length}`);
+    if (init === "systemd" && hosts.length > 1)
+        errors.add("init", `"systemd" boots one host, hosts has ${hosts.length}`);
     const modules = errors.array(top.modules ?? [], "modules");
     modules.forEach((module, at) => {
         if (typeof module !== "string" || !/^[A-Za-z0-9_-]+$/.test(module)) {
@@ -175,7 +176,11 @@ function interfaceOf(value, path, networks, taken, errors) {
         const where = `${path}.${field}`;
         return addressOf(entry[field], network, subnetField, entry.network, where, taken, errors);
     };
-    return { network: entry.network, address: addressIn("address", "subnet"), address6: addressIn("address6", "subnet6") };
+    return {
+        network: entry.network,
+        address: addressIn("address", "subnet"),
+        address6: addressIn("address6", "subnet6"),
+    };
 }
 
 /**

@@ -1,6 +1,16 @@
-import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+    chmodSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    renameSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,7 +35,12 @@ const HOOK = fileURLToPath(new URL("guest/image-hook.sh", import.meta.url));
 const RECIPE = 1;
 
 /** Kept out of the root: an initrd that is not ours to boot, and what nobody reads on a lab host. */
-const LEFT_OUT = ["/etc/kernel/postinst.d/initramfs-tools", "/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"];
+const LEFT_OUT = [
+    "/etc/kernel/postinst.d/initramfs-tools",
+    "/usr/share/man/*",
+    "/usr/share/doc/*",
+    "/usr/share/locale/*",
+];
 
 /** The cached image; built first, by root, where there is none. @param {AbortSignal} [signal] @returns {Promise<Image>} */
 export async function ensureImage(signal) {
@@ -77,20 +92,26 @@ async function build(target, signal) {
         const { codename, lines } = debianSources();
         writeFileSync(join(work, "sources.list"), `${lines.join("\n")}\n`);
         writeFileSync(join(work, "apt.conf"), await aptSettings());
-        const result = await run("mmdebstrap", [
-            "--variant=minbase",
-            "--format=null",
-            `--include=${packages("guest").join(",")}`,
-            `--aptopt=${join(work, "apt.conf")}`,
-            ...LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`),
-            `--customize-hook=sh ${quoted(HOOK)} "$1" ${quoted(work)}`,
-            codename,
-            "/dev/null",
-            join(work, "sources.list"),
-        ], { signal });
+        const result = await run(
+            "mmdebstrap",
+            [
+                "--variant=minbase",
+                "--format=null",
+                `--include=${packages("guest").join(",")}`,
+                `--aptopt=${join(work, "apt.conf")}`,
+                ...LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`),
+                `--customize-hook=sh ${quoted(HOOK)} "$1" ${quoted(work)}`,
+                codename,
+                "/dev/null",
+                join(work, "sources.list"),
+            ],
+            { signal },
+        );
         signal?.throwIfAborted();
         if (result.code !== 0) {
-            throw new LabError(`mmdebstrap failed (${result.code ?? result.signal}):\n${result.stderr.split("\n").slice(-25).join("\n")}`);
+            throw new LabError(
+                `mmdebstrap failed (${result.code ?? result.signal}):\n${result.stderr.split("\n").slice(-25).join("\n")}`,
+            );
         }
         writeFileSync(join(work, "initrd.cpio"), initrd(join(work, "initrd")));
         for (const name of ["initrd", "sources.list", "apt.conf"]) rmSync(join(work, name), { recursive: true });
@@ -108,7 +129,10 @@ async function build(target, signal) {
 async function aptSettings() {
     const { stdout } = await run("apt-config", ["dump"]);
     const wanted = /^Acquire::(https?|ftp|Check-Valid-Until|Check-Date|Retries|ForceIPv4|ForceIPv6)\b/i;
-    return `${stdout.split("\n").filter((line) => wanted.test(line)).join("\n")}\n`;
+    return `${stdout
+        .split("\n")
+        .filter((line) => wanted.test(line))
+        .join("\n")}\n`;
 }
 
 /** The part of the initrd that no boot changes: busybox and the modules. @param {string} tree */
@@ -132,7 +156,9 @@ function quoted(text) {
  */
 function lock(path) {
     return new Promise((resolve, reject) => {
-        const holder = spawn("flock", ["--exclusive", path, "sh", "-c", "echo held; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
+        const holder = spawn("flock", ["--exclusive", path, "sh", "-c", "echo held; exec cat"], {
+            stdio: ["pipe", "pipe", "inherit"],
+        });
         holder.on("error", reject);
         holder.on("exit", () => reject(new LabError(`cannot lock ${path}`)));
         holder.stdout.once("data", () => resolve(() => void holder.stdin.end()));

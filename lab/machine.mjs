@@ -43,7 +43,9 @@ function interfaces(host, management) {
         });
         return stanza(`eth${at}`, entry, routes);
     });
-    return ["auto lo\niface lo inet loopback\n", stanza("mgmt", { address: `${management}/24` }, []), ...own].join("\n");
+    return ["auto lo\niface lo inet loopback\n", stanza("mgmt", { address: `${management}/24` }, []), ...own].join(
+        "\n",
+    );
 }
 
 /**

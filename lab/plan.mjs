@@ -34,7 +34,9 @@ export function bootArchive(topology, clientKey, hostKeys) {
     const names = new Map(Object.keys(topology.networks).map((name, at) => [name, `net${at}`]));
     return archive([
         file("init", guestFile("init"), 0o755),
-        ...readdirSync(new URL("guest/", import.meta.url)).map((name) => file(`lab/guest/${name}`, guestFile(name), 0o755)),
+        ...readdirSync(new URL("guest/", import.meta.url)).map((name) =>
+            file(`lab/guest/${name}`, guestFile(name), 0o755),
+        ),
         ...(topology.init === "systemd" ? [file("lab/systemd", "")] : []),
         file("lab/modules", topology.modules.join(" ")),
         file("lab/network", lines(network(topology.hosts, names))),
@@ -93,7 +95,9 @@ function hostFiles(host, index, topology, clientKey, hostKey) {
         file(`${at}/upper/etc/ssh/ssh_host_ed25519_key.pub`, `${hostKey.public}\n`),
         file(`${at}/upper/etc/hostname`, `${host.name}\n`),
         file(`${at}/upper/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`),
-        ...(topology.init === "systemd" ? machineFiles(host, managementAddress(index), topology.modules, `${at}/machine`) : []),
+        ...(topology.init === "systemd"
+            ? machineFiles(host, managementAddress(index), topology.modules, `${at}/machine`)
+            : []),
         file(`${at}/upper/etc/hosts`, lines(hostsTable(topology.hosts))),
     ];
 }
@@ -118,8 +122,13 @@ function addresses(host, index) {
 /** Every host knows every other by the first address it has. @param {Host[]} hosts */
 function hostsTable(hosts) {
     const named = hosts.flatMap(({ name, interfaces }) => {
-        const first = [interfaces.find(({ address }) => address)?.address, interfaces.find(({ address6 }) => address6)?.address6];
-        const found = first.filter((address) => address !== undefined).map((address) => `${address.split("/")[0]} ${name}`);
+        const first = [
+            interfaces.find(({ address }) => address)?.address,
+            interfaces.find(({ address6 }) => address6)?.address6,
+        ];
+        const found = first
+            .filter((address) => address !== undefined)
+            .map((address) => `${address.split("/")[0]} ${name}`);
         return found.length > 0 ? found : [`127.0.1.1 ${name}`];
     });
     return ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", ...named];

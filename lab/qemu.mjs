@@ -18,11 +18,16 @@ const EMULATED_CPU = "max,-erms,-la57,-avx,-avx2,-pku";
 /** @param {Accelerator} accelerator @param {{ kernel: string, initrd: string, console: string }} boot */
 export function machineArguments(accelerator, { kernel, initrd, console }) {
     return [
-        ...(accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]),
+        ...(accelerator === "kvm"
+            ? ["-accel", "kvm", "-cpu", "host"]
+            : ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]),
         ...["-nodefaults", "-no-user-config", "-display", "none"],
         ...["-kernel", kernel, "-initrd", initrd],
         // Every option here was measured to save time or to make a lost guest end instead of hang.
-        ...["-append", "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off nokaslr random.trust_cpu=on audit=0"],
+        ...[
+            "-append",
+            "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off nokaslr random.trust_cpu=on audit=0",
+        ],
         ...["-serial", `file:${console}`],
     ];
 }
@@ -35,7 +40,15 @@ export function labArguments(topology, ports, root) {
     const systemd = topology.init === "systemd";
     // restrict=on: nothing leaves the guest. Each host is reached at a loopback port of its own.
     const forwards = ports.map((port, index) => `hostfwd=tcp:127.0.0.1:${port}-${managementAddress(index)}:22`);
-    const network = ["user", "id=mgmt", "restrict=on", "ipv6=off", "net=100.127.255.0/24", "host=100.127.255.2", ...forwards];
+    const network = [
+        "user",
+        "id=mgmt",
+        "restrict=on",
+        "ipv6=off",
+        "net=100.127.255.0/24",
+        "host=100.127.255.2",
+        ...forwards,
+    ];
     const macs = systemd ? `,mac=${ethernetAddress(0, MANAGEMENT_INTERFACE)}` : "";
     return [
         ...["-m", "1024", "-smp", "2"],

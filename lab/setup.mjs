@@ -3,6 +3,9 @@ import { LabError } from "./failure.mjs";
 import { packages } from "./packages.mjs";
 import { say, secondsSince } from "./progress.mjs";
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
+const FORMAT = "${Package} ${db:Status-Status}\\n";
+
 /**
  * Installs the Debian packages that the lab needs on the machine and that are missing. As root only; everybody else
  * is told what to install.
@@ -29,16 +32,24 @@ export function requirePackages() {
 function notInstalled(missing) {
     return new LabError(
         `the lab needs Debian packages that are not installed: ${missing.join(" ")}\n` +
-            "  run `npm run lab -- setup` as root, or: apt-get install --no-install-recommends " + missing.join(" "),
+            "  run `npm run lab -- setup` as root, or: apt-get install --no-install-recommends " +
+            missing.join(" "),
     );
 }
 
 /** @returns {string[]} */
 function missingPackages() {
     const wanted = packages("machine");
-    const query = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\\n", ...wanted], { encoding: "utf8" });
+    const query = spawnSync("dpkg-query", ["-W", "-f", FORMAT, ...wanted], {
+        encoding: "utf8",
+    });
     if (query.error) throw new LabError("the lab is built from Debian packages, and this machine has no dpkg");
-    const installed = new Set(query.stdout.split("\n").filter((line) => line.endsWith(" installed")).map((line) => line.split(" ")[0]));
+    const installed = new Set(
+        query.stdout
+            .split("\n")
+            .filter((line) => line.endsWith(" installed"))
+            .map((line) => line.split(" ")[0]),
+    );
     return wanted.filter((name) => !installed.has(name));
 }
 

@@ -17,7 +17,7 @@ done
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
     dpkg-db-backup.timer systemd-timesyncd.service systemd-pstore.service systemd-journal-flush.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service systemd-rfkill.socket \
-    systemd-logind.service systemd-random-seed.service systemd-machine-id-commit.service systemd-firstboot.service \
+    ifupdown-pre.service systemd-random-seed.service systemd-machine-id-commit.service systemd-firstboot.service \
     getty@tty1.service serial-getty@ttyS0.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
     modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \

@@ -371,6 +371,7 @@ export class Host {
             timeout: this.options.commandTimeout,
             settings: [...this.settings],
             locked,
+            inform: true,
         });
         const more = this.wantSettings(
             [...answer.state.ledger.values()].flatMap((file) =>
@@ -390,12 +391,12 @@ export class Host {
         const says = batch.expect === undefined ? "look at the host" : batch.plans.flatMap((plan) => plan.steps.map((step) => step.says))[0] ?? "write the ledger";
         const result = await runScript(this.connection, script.text, { timeout: batch.timeout + LOCK_WAIT + 20 });
         const sections = parseSections(String(result.stdout), script.nonce);
-        if (sections["end"] === undefined) {
-            const missing = /^missing (\S+)/.exec(sections["outcome"] ?? "")?.[1];
+        if (sections["run.end"] === undefined) {
+            const missing = /^missing (\S+)/.exec(sections["run.outcome"] ?? "")?.[1];
             if (missing !== undefined) {
                 throw this.stepError("LVS-TOOL", says, `the host has no \`${missing}\``, `Install it (Debian: ${missing === "flock" ? "util-linux" : "coreutils"}).`, true);
             }
-            const refused = /^refused (.*)/s.exec(sections["outcome"] ?? "")?.[1];
+            const refused = /^refused (.*)/s.exec(sections["run.outcome"] ?? "")?.[1];
             if (refused !== undefined) {
                 throw this.stepError("LVS-RUN", says, `/run cannot be written: ${this.clean(refused)}`, "Work as root, or set `sudo: true` in the connection.", true);
             }
@@ -411,22 +412,21 @@ export class Host {
     }
 
     private understand(batch: Batch, script: Script, sections: Record<string, string>): Answer {
-        const outcome = sections["outcome"]?.trim();
-        const status = sections["status"]?.trim() ?? "";
+        const [outcome, ...sum] = (sections["run.outcome"] ?? "").trim().split(" ");
+        const status = sections["run.status"]?.trim() ?? "";
         const state = (): HostState => {
-            const read = Object.fromEntries(Object.entries(sections).filter(([name]) => /^[si]\./.test(name)));
+            const read = Object.fromEntries(Object.entries(sections).filter(([name]) => !name.startsWith("run.")));
             try {
-                return parseState(read, sections["sum"]?.trim() ?? "");
+                return parseState(read, sum.join(" "), this.snapshot);
             } catch (error) {
-                const trouble = [(error as Error).message, sections["i.trouble"] ?? ""].map((text) => this.clean(text)).join(" ");
-                throw this.stepError("LVS-ANSWER", "read the host's answer", trouble, "See what these commands print on the host.");
+                throw this.stepError("LVS-ANSWER", "read the host's answer", this.clean((error as Error).message), "See what these commands print on the host.");
             }
         };
         if (outcome === "busy") {
             throw this.stepError("LVS-BUSY", "take the lock", `another run holds it for more than ${LOCK_WAIT} s`, "Wait for it to end, then run `pulumi up` again; nothing was touched.", true);
         }
         if (status === "124" || status === "137") {
-            const at = script.parts[Number(sections["at"]?.trim() ?? -1)];
+            const at = script.parts[Number(sections["run.at"]?.trim() ?? -1)];
             throw this.stepError(
                 "LVS-TIMEOUT",
                 at?.says ?? "look at the host",
@@ -434,11 +434,11 @@ export class Host {
                 "See what hangs on the host; `lvs:commandTimeout` sets the limit in seconds.",
             );
         }
-        if (outcome === undefined) {
-            throw this.stepError("LVS-SCRIPT", "look at the host", `the script ended with status ${status}: ${this.clean(sections["trouble"] ?? "")}`, "Is /run full or read-only?");
+        if (outcome === undefined || outcome === "") {
+            throw this.stepError("LVS-SCRIPT", "look at the host", `the script ended with status ${status}: ${this.clean(sections["run.trouble"] ?? "")}`, "Is /run full or read-only?");
         }
         const results = new Map(
-            (sections["results"] ?? "").split("\n").filter((line) => line !== "").map((line) => {
+            (sections["run.results"] ?? "").split("\n").filter((line) => line !== "").map((line) => {
                 const [part, code] = line.split(" ");
                 return [Number(part), Number(code)] as const;
             }),
@@ -451,8 +451,8 @@ export class Host {
             failure:
                 failed === undefined
                     ? undefined
-                    : { says: script.parts[failed[0]]!.says, status: failed[1], output: this.clean(sections[`o.${failed[0]}`] ?? "") },
-            draining: new Set((sections["draining"] ?? "").split("\n").filter((line) => line !== "").map(Number)),
+                    : { says: script.parts[failed[0]]!.says, status: failed[1], output: this.clean(sections[`run.o.${failed[0]}`] ?? "") },
+            draining: new Set((sections["run.draining"] ?? "").split("\n").filter((line) => line !== "").map(Number)),
         };
     }
 

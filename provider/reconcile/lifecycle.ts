@@ -130,9 +130,11 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
     for (const [index, part] of parts.entries()) {
         const state = states[index]!;
         const file = state.ledger.get(fileName(identity));
+        const wants = part.wants(state);
+        if (wants.length === 0) continue;
         if (file !== undefined) traces++;
         else drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity)) ? "damaged" : "absent";
-        for (const want of part.wants(state)) {
+        for (const want of wants) {
             const row = kindOf(want.kind);
             const have = valueOf(state, want.kind, want.key);
             if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot") traces++;

@@ -30,6 +30,8 @@ export interface Batch {
     settings: string[];
     /** Read under the lock: what a script that is still running does is then over. */
     locked?: boolean;
+    /** Also read what does not change while we work. */
+    inform?: boolean;
 }
 
 /** What a script consists of, in its order, and which plans each part belongs to. */
@@ -68,6 +70,7 @@ export function renderScript(batch: Batch): Script {
     const settings = batch.settings.filter((path) => /^[A-Za-z0-9_./-]+$/.test(path)).join(" ");
     const body = `
 W=$1
+LVS_NONCE=${nonce}
 LVS_SETTINGS=${quote(settings)}
 ${probeFunctions}
 lvs_run() {
@@ -92,20 +95,18 @@ lvs_steps() {
 ${parts.map((_, index) => `    lvs_run ${index} || return`).join("\n")}
     :
 }
-mkdir "$W/before" "$W/after"
 draining=' '
 ${batch.expect === undefined && batch.locked !== true ? "" : lock}
-lvs_probe "$W/before"
-lvs_sum "$W/before" > "$W/sum"
+${batch.inform === true ? `lvs_inform > "$W/inform"` : ""}
+lvs_probe > "$W/probe"
+sum=$(lvs_sum "$W/probe")
 ${
     batch.expect === undefined
-        ? `echo read > "$W/outcome"`
-        : `if [ "$(cat "$W/sum")" != ${quote(batch.expect)} ]; then echo stale > "$W/outcome"; exit 0; fi
+        ? `echo "read $sum" > "$W/outcome"`
+        : `if [ "$sum" != ${quote(batch.expect)} ]; then echo "stale $sum" > "$W/outcome"; exit 0; fi
 lvs_steps
-echo done > "$W/outcome"
-rm -rf "$W/before"
-lvs_probe "$W/after"
-lvs_sum "$W/after" > "$W/sum"`
+lvs_probe > "$W/probe"
+echo "done $(lvs_sum "$W/probe")" > "$W/outcome"`
 }
 `;
     const text = `lvs_main() {
@@ -115,10 +116,10 @@ umask 022
 LVS_NONCE=${nonce}
 W=/run/pulumi-lvs/run.${nonce}
 for t in flock timeout; do
-    command -v $t >/dev/null 2>&1 || { printf '\\n%s outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
+    command -v $t >/dev/null 2>&1 || { printf '\\n%s run.outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
 done
 if ! o=$(mkdir -p /run/pulumi-lvs 2>&1 && (umask 077; mkdir "$W") 2>&1); then
-    printf '\\n%s outcome\\nrefused %s\\n' $LVS_NONCE "$o"
+    printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi
 cat > "$W/body" <<'LVS_${nonce}'
@@ -127,12 +128,20 @@ LVS_${nonce}
 timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh "$W/body" "$W" > "$W/trouble" 2>&1 < /dev/null
 echo $? > "$W/status"
 {
-    for f in "$W"/outcome "$W"/sum "$W"/results "$W"/at "$W"/status "$W"/trouble "$W"/draining "$W"/o.* "$W"/before/* "$W"/after/*; do
+    for f in outcome results at status trouble draining; do
+        [ -s "$W/$f" ] || continue
+        printf '\\n%s run.%s\\n' $LVS_NONCE "$f"
+        while IFS= read -r l || [ -n "$l" ]; do printf '%s\\n' "$l"; done < "$W/$f"
+    done
+    for f in "$W"/o.*; do
         [ -s "$f" ] || continue
-        printf '\\n%s %s\\n' $LVS_NONCE "\${f##*/}"
+        printf '\\n%s run.%s\\n' $LVS_NONCE "\${f##*/}"
         cat "$f"
     done
-    printf '\\n%s end\\n' $LVS_NONCE
+    set --
+    for f in inform probe; do [ -e "$W/$f" ] && set -- "$@" "$W/$f"; done
+    [ $# = 0 ] || cat "$@"
+    printf '\\n%s run.end\\n' $LVS_NONCE
 } 2>/dev/null
 rm -rf "$W"
 :
@@ -226,8 +235,8 @@ function drainPart(items: { step: Step; index: number }[]): Part {
     );
     const cases = items.map(
         ({ step, index }) =>
-            `case $busy in *${quote(`|${listingName(step.key)}|`)}*) draining="$draining${index} "; echo ${index} >> "$W/draining" ;; ` +
-            `*) gone="$gone${restoreLine(deleteDestination(step.key))}\n" ;; esac`,
+            `case $busy in *${quote(`|${listingName(step.key)}|`)}*) draining="\${draining}${index} "; echo ${index} >> "$W/draining" ;; ` +
+            `*) gone="\${gone}${restoreLine(deleteDestination(step.key))}\n" ;; esac`,
     );
     return {
         plans: items.map(({ index }) => index),

@@ -16,6 +16,9 @@ export interface HostState {
     readonly sum: string;
     /** When it was taken, by this machine's clock, in milliseconds. */
     readonly takenAt: number;
+    /** The sections of the last probe that asked for everything, and when that was. */
+    readonly informing: Record<string, string>;
+    readonly clockAt: number;
 }
 
 /** Reads the wire format of `lvs_emit`: sections, each behind a line with the run's nonce. */
@@ -29,9 +32,10 @@ export function parseSections(text: string, nonce: string): Record<string, strin
     return sections;
 }
 
-/** A state from a probe's sections, whose names carry the prefixes `s.` and `i.` of the probe script. */
-export function parseState(sections: Record<string, string>, sum: string): HostState {
-    const probe = probeOf(Object.fromEntries(Object.entries(sections).map(([name, text]) => [name.slice(2), text])));
+/** A state from a probe's sections; `known`: an earlier one, for what was not asked again. */
+export function parseState(sections: Record<string, string>, sum: string, known?: HostState): HostState {
+    const informed = "facts" in sections;
+    const probe = probeOf(informed ? sections : { ...known?.informing, ...sections });
     const texts = new Map<string, string>();
     for (const line of lines(probe, "ledger")) {
         const match = /^(?:[^:]*\/)?([^/:]+\.claims):(.*)$/.exec(line);
@@ -55,12 +59,14 @@ export function parseState(sections: Record<string, string>, sum: string): HostS
         hasLedger: lines(probe, "ledgerdir").length > 0,
         sum,
         takenAt: Date.now(),
+        informing: informed ? sections : (known?.informing ?? {}),
+        clockAt: informed ? Date.now() : (known?.clockAt ?? Date.now()),
     };
 }
 
 /** The time on the host's own clock now, in seconds. */
 export function hostTime(state: HostState): number {
-    return Number(fact(state.probe, "now") ?? 0) + Math.floor((Date.now() - state.takenAt) / 1000);
+    return Number(fact(state.probe, "now") ?? 0) + Math.floor((Date.now() - state.clockAt) / 1000);
 }
 
 /** An object's value on the host; undefined: not there. */

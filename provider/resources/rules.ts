@@ -10,11 +10,11 @@ import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { vipsOf } from "../inputs/reference";
 import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
 
-const module = (key: string): Want => ({ kind: "module", key, value: true });
+const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
 
 /** What every resource with something on a director wants there. */
 export function directorBase(persistAcrossReboot: boolean | undefined): Want[] {
-    return [module("ip_vs"), ...bootWant(persistAcrossReboot)];
+    return [moduleWant("ip_vs"), ...bootWant(persistAcrossReboot)];
 }
 
 /** The boot unit, unless told otherwise. */
@@ -29,8 +29,8 @@ export function serviceWants(id: ServiceIdentity, fields: InlineService, interfa
     const engine = engines.find(({ name }) => name === value.persistence?.engine);
     const device = fields.vip?.interface ?? interface_;
     return [
-        module(schedulerNamed(value.scheduler)?.module ?? `ip_vs_${value.scheduler}`),
-        ...(engine === undefined ? [] : [module(engine.module)]),
+        moduleWant(schedulerNamed(value.scheduler)?.module ?? `ip_vs_${value.scheduler}`),
+        ...(engine === undefined ? [] : [moduleWant(engine.module)]),
         ...markWants(id, fields),
         { kind: "service", key, value: value as unknown as Value },
         ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) => destinationWants(id, address, port, server)),
