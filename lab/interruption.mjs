@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 
 /**
@@ -21,6 +22,22 @@ export class Interruption {
 
     constructor() {
         for (const name of SIGNALS) process.on(name, () => this.#arrived(name));
+        if (process.env.npm_lifecycle_event) this.#watchNpm();
+    }
+
+    /**
+     * npm runs us in a shell, which ends on a signal without telling us, and npm with it. That they have gone is the
+     * signal, then.
+     */
+    #watchNpm() {
+        const [shell, npm] = ancestors();
+        const timer = setInterval(() => {
+            const now = ancestors();
+            if (now[0] === shell && now[1] === npm) return;
+            clearInterval(timer);
+            this.#arrived("SIGTERM");
+        }, 250);
+        timer.unref();
     }
 
     /** Aborted by the first signal; for work that can be given up. */
@@ -65,5 +82,19 @@ function deliver(child, name) {
         process.kill(sharesTerminal() ? child.pid : -child.pid, name);
     } catch {
         // It is gone, which is what was wanted.
+    }
+}
+
+/** The numbers of the parent and its parent. */
+function ancestors() {
+    return [process.ppid, parentOf(process.ppid)];
+}
+
+/** @param {number} pid */
+function parentOf(pid) {
+    try {
+        return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+    } catch {
+        return 0;
     }
 }

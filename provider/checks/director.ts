@@ -1,7 +1,7 @@
 import type { DirectorInputs } from "../inputs/director";
+import { parseServiceKey } from "../ipvs/model";
 import type { Finding } from "../kinds/want";
 import { serviceFindings } from "./service";
-import { parseServiceKey } from "../ipvs/model";
 
 /** What a director's inputs alone show. */
 export function directorFindings(inputs: DirectorInputs): Finding[] {

@@ -1,8 +1,8 @@
 import { destinationValue, type RealServerInputs } from "../inputs/realServer";
 import { identityOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
-import { lines } from "../kinds/probe";
 import { parseAddressKey } from "../kinds/address";
+import { lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { ruleFindings } from "./service";
 

@@ -1,7 +1,7 @@
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { familyOfIdentity, type InlineService, realServersOf } from "../inputs/service";
-import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { isUnicast } from "../ipvs/address";
+import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import type { Finding } from "../kinds/want";
 
 /** What a service and its inline real servers show by themselves. `at`: the property that holds the service. */
@@ -32,7 +32,13 @@ export function serviceFindings(id: ServiceIdentity, fields: InlineService, at: 
 }
 
 /** What a rule shows by itself. `at`: the property that holds it. */
-export function ruleFindings(id: ServiceIdentity, address: string, port: number, fields: InlineRealServer, at: string): Finding[] {
+export function ruleFindings(
+    id: ServiceIdentity,
+    address: string,
+    port: number,
+    fields: InlineRealServer,
+    at: string,
+): Finding[] {
     const path = (name: string) => (at === "" ? name : `${at}.${name}`);
     const { forwarding } = destinationValue(fields);
     const forced = forcedPort(serviceKey(id), forwarding);

@@ -1,5 +1,5 @@
 /** The provider's configuration: what `configure` is given, read when it is used. */
-import { connectionSchema, type Connection } from "../ssh/connection";
+import { type Connection, connectionSchema } from "../ssh/connection";
 
 /** A connection as inputs name it. */
 export type ConnectionReference = string | Record<string, unknown>;

@@ -7,8 +7,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Failure } from "../inputs/parse";
 import { parseInputs, UNKNOWN } from "../inputs/parse";
 import type { Finding } from "../kinds/want";
-import type { HostState } from "../reconcile/state";
 import * as lifecycle from "../reconcile/lifecycle";
+import type { HostState } from "../reconcile/state";
 import type { Resource } from "../resources/resource";
 import { type Config, readConfig, resolveConnection } from "./config";
 import { contradictions } from "./program";
@@ -25,7 +25,11 @@ const outputsOnly = ["token", "kernel", "drift", "schema"] as const;
 export interface Handler {
     configure(request: { config: { get(key: string): string | undefined } }): void;
     check(olds: Properties, news: Properties): Promise<{ inputs: Properties; failures: Failure[] }>;
-    diff(id: string, olds: Properties, news: Properties): Promise<{ changes: boolean; replaces: string[]; deleteBeforeReplace: boolean }>;
+    diff(
+        id: string,
+        olds: Properties,
+        news: Properties,
+    ): Promise<{ changes: boolean; replaces: string[]; deleteBeforeReplace: boolean }>;
     create(inputs: Properties): Promise<{ id: string; outs: Properties }>;
     read(id: string, props: Properties): Promise<{ id?: string; props?: Properties; inputs?: Properties }>;
     update(id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }>;
@@ -46,7 +50,11 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
     const parts = (inputs: Inputs): lifecycle.HostPart[] =>
         resource.parts(inputs).map((part) => ({
             ...part,
-            connection: resolveConnection(configured(), part.connection, part.role === "director" ? "the director's connection" : "connection"),
+            connection: resolveConnection(
+                configured(),
+                part.connection,
+                part.role === "director" ? "the director's connection" : "connection",
+            ),
         }));
     /** Inputs out of a state: they were checked when they were written. */
     const inputsOf = (props: object): Inputs => parseInputs(resource.schema, withoutOutputs(props)).value;
@@ -72,7 +80,10 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const findings: Finding[] = [...resource.findings(value), ...contradictions(resource, value)];
             for (const { code, severity, property, message } of findings) {
                 if (severity === "error") wrong.push({ property, reason: `${message} [${code}]` });
-                else say(`warning: ${resource.id(value)}: ${property === "" ? "" : `${property}: `}${message} [${code}]`);
+                else
+                    say(
+                        `warning: ${resource.id(value)}: ${property === "" ? "" : `${property}: `}${message} [${code}]`,
+                    );
             }
             return { inputs: clean({ ...value }), failures: wrong };
         },
@@ -81,10 +92,17 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const before = parseInputs(resource.schema, withoutOutputs(olds));
             const now = parseInputs(resource.schema, withoutOutputs(news));
             if (now.unknown) {
-                return { changes: true, replaces: replacedByUnknown(withoutOutputs(news), olds), deleteBeforeReplace: false };
+                return {
+                    changes: true,
+                    replaces: replacedByUnknown(withoutOutputs(news), olds),
+                    deleteBeforeReplace: false,
+                };
             }
             const replaces = resource.replacedBy(before.value, now.value);
-            const changes = replaces.length > 0 || olds["drift"] !== undefined || !isDeepStrictEqual(clean({ ...before.value }), clean({ ...now.value }));
+            const changes =
+                replaces.length > 0 ||
+                olds["drift"] !== undefined ||
+                !isDeepStrictEqual(clean({ ...before.value }), clean({ ...now.value }));
             return { changes, replaces, deleteBeforeReplace: false };
         },
 
@@ -126,13 +144,24 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const inputs = inputsOf(news);
             const token = String(olds["token"] ?? randomBytes(6).toString("hex"));
             const former = { identity: identity(id, before, token), parts: partsIfKnown(parts, before) };
-            const states = await lifecycle.update(identity(id, inputs, token), former, parts(inputs), resource.manner(inputs), around());
+            const states = await lifecycle.update(
+                identity(id, inputs, token),
+                former,
+                parts(inputs),
+                resource.manner(inputs),
+                around(),
+            );
             return { outs: outputs(inputs, token, states) };
         }),
 
         delete: withoutStack(async (id: string, props: Properties) => {
             const inputs = inputsOf(props);
-            await lifecycle.remove(identity(id, inputs, props["token"]), parts(inputs), resource.manner(inputs), around());
+            await lifecycle.remove(
+                identity(id, inputs, props["token"]),
+                parts(inputs),
+                resource.manner(inputs),
+                around(),
+            );
         }),
     };
 }
@@ -154,13 +183,17 @@ function replacedByUnknown(news: Properties, olds: Properties): string[] {
         value === UNKNOWN ||
         (value !== null &&
             typeof value === "object" &&
-            Object.entries(value).some(([name, each]) => (name === "service" || keys.includes(name)) && holdsUnknown(each)));
+            Object.entries(value).some(
+                ([name, each]) => (name === "service" || keys.includes(name)) && holdsUnknown(each),
+            ));
     return keys.filter((key) => olds[key] !== undefined && holdsUnknown(news[key]));
 }
 
 function withoutOutputs(props: object): Properties {
     return Object.fromEntries(
-        Object.entries(props).filter(([name]) => !name.startsWith("__") && !(outputsOnly as readonly string[]).includes(name)),
+        Object.entries(props).filter(
+            ([name]) => !name.startsWith("__") && !(outputsOnly as readonly string[]).includes(name),
+        ),
     );
 }
 

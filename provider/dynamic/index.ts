@@ -2,10 +2,11 @@
  * The module whose path stands in users' states (`require("pulumi-lvs/dynamic").director`): public API for ever. What a
  * state of any version asks of it must go on working.
  */
-import { closeAll } from "../ssh/session";
+
 import { director as directorResource } from "../resources/director";
 import { realServer as realServerResource } from "../resources/realServer";
 import { virtualService as virtualServiceResource } from "../resources/virtualService";
+import { closeAll } from "../ssh/session";
 import { handlerOf } from "./handler";
 
 export const director = handlerOf(directorResource);

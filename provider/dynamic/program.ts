@@ -3,11 +3,11 @@
  * values are found before anything is touched. (It runs twice for a resource that is replaced: the later call counts.)
  */
 import { isDeepStrictEqual } from "node:util";
-import { describeOwner } from "../reconcile/ledger";
 import { kindOf, type Value } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import type { Finding } from "../kinds/want";
+import { describeOwner } from "../reconcile/ledger";
 import { show } from "../reconcile/plan";
 import type { Resource } from "../resources/resource";
 
@@ -29,11 +29,21 @@ export function forgetProgram(): void {
 /** Remembers what a resource wants, and says what contradicts others. */
 export function contradictions<Inputs extends object>(resource: Resource<Inputs>, inputs: Inputs): Finding[] {
     const owner = String((inputs as Record<string, unknown>)["owner"]);
-    const wanted = resource.parts(inputs).flatMap((part) =>
-        part.wants(undefined).map(
-            ({ kind, key, value }): Seen => ({ host: JSON.stringify(part.connection), kind, key, value, role: part.role }),
-        ),
-    );
+    const wanted = resource
+        .parts(inputs)
+        .flatMap((part) =>
+            part
+                .wants(undefined)
+                .map(
+                    ({ kind, key, value }): Seen => ({
+                        host: JSON.stringify(part.connection),
+                        kind,
+                        key,
+                        value,
+                        role: part.role,
+                    }),
+                ),
+        );
     program.set(owner, wanted);
     const findings: Finding[] = [];
     for (const [other, list] of program) {
@@ -76,5 +86,7 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
 function bothHold(mine: Seen, theirs: Seen): boolean {
     if (mine.kind !== "address" || mine.role !== "director" || theirs.role !== "director") return false;
     const [a, b] = [parseAddressKey(mine.key), parseAddressKey(theirs.key)];
-    return a.address === b.address && [a, b].every(({ device }) => device !== "lo" && !device.startsWith(DEVICE_PREFIX));
+    return (
+        a.address === b.address && [a, b].every(({ device }) => device !== "lo" && !device.startsWith(DEVICE_PREFIX))
+    );
 }

@@ -6,7 +6,9 @@ export function say(line: string): void {
 }
 
 /** Errors are for people: the message, without the stack that the SDK would print. */
-export function withoutStack<Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>): (...args: Args) => Promise<Result> {
+export function withoutStack<Args extends unknown[], Result>(
+    work: (...args: Args) => Promise<Result>,
+): (...args: Args) => Promise<Result> {
     return async (...args) => {
         try {
             return await work(...args);

@@ -9,7 +9,9 @@ import { canonicalService, type InlineService, inlineService } from "./service";
 const daemon = z.strictObject({
     interface: device.describe("Interface that sync messages go through."),
     syncid: whole(limits.syncId).describe("Only messages with the same id are taken, 0 to 255. Default 0.").optional(),
-    maxlen: whole(limits.syncMaxlen).describe("Bytes of a sync message. Default: the kernel's, by the interface's MTU.").optional(),
+    maxlen: whole(limits.syncMaxlen)
+        .describe("Bytes of a sync message. Default: the kernel's, by the interface's MTU.")
+        .optional(),
     group: address.describe("Multicast group. Default 224.0.0.81.").optional(),
     port: whole(limits.syncPort).describe("UDP port. Default 8848.").optional(),
     ttl: whole(limits.syncTtl).describe("Multicast TTL. Default 1.").optional(),
@@ -24,32 +26,49 @@ const masquerade = z
     })
     .superRefine((value, context) => {
         if (value.destination !== undefined && familyOf(value.source) !== familyOf(value.destination)) {
-            context.addIssue({ code: "custom", path: ["destination"], message: "source and destination are of one family" });
+            context.addIssue({
+                code: "custom",
+                path: ["destination"],
+                message: "source and destination are of one family",
+            });
         }
     });
 
 export const directorSchema = z.strictObject({
     connection,
     name: text
-        .min(1, "must not be empty")
+        .min(1, { error: "must not be empty", abort: true })
         .regex(/^[^\s/#]+$/, "must not hold spaces, / or #")
         .describe("Name in IDs and messages. Default: the connection's name, else host[:port]."),
     interface: device.describe("Interface that takes VIPs. Needed only where one goes on this director.").optional(),
-    ipForward: z.boolean().describe("IPv4 forwarding of the host. Default: on where a real server is reached by nat, else left alone.").optional(),
+    ipForward: z
+        .boolean()
+        .describe("IPv4 forwarding of the host. Default: on where a real server is reached by nat, else left alone.")
+        .optional(),
     sysctls: sysctls.describe("Kernel settings by name, such as net.ipv4.vs.expire_nodest_conn.").optional(),
     timeouts: z
         .strictObject({ tcp: timeout.optional(), tcpfin: timeout.optional(), udp: timeout.optional() })
         .describe("Seconds until idle connections are forgotten: tcp, tcpfin (after FIN), udp. Default: left alone.")
         .optional(),
-    connTabBits: whole(limits.connTabBits).describe("The connection table has 2^N places; taken when ip_vs is loaded. Default: the kernel's.").optional(),
-    masquerade: z.array(masquerade).describe("Source networks to masquerade, each with an optional destination.").optional(),
+    connTabBits: whole(limits.connTabBits)
+        .describe("The connection table has 2^N places; taken when ip_vs is loaded. Default: the kernel's.")
+        .optional(),
+    masquerade: z
+        .array(masquerade)
+        .describe("Source networks to masquerade, each with an optional destination.")
+        .optional(),
     sync: z
         .strictObject({ master: daemon.optional(), backup: daemon.optional() })
         .describe("Connection synchronisation with other directors: a master daemon, a backup daemon, or both.")
         .optional(),
     ftp: z
         .strictObject({
-            ports: z.array(whole({ min: 1, max: 65535 })).min(1, "must name a port").max(8, "ip_vs_ftp takes at most 8 ports").describe("Control ports. Default 21.").optional(),
+            ports: z
+                .array(whole({ min: 1, max: 65535 }))
+                .min(1, "must name a port")
+                .max(8, "ip_vs_ftp takes at most 8 ports")
+                .describe("Control ports. Default 21.")
+                .optional(),
         })
         .describe("FTP helper (ip_vs_ftp), for FTP by nat. Default: not loaded.")
         .optional(),
@@ -63,9 +82,16 @@ export const directorSchema = z.strictObject({
                 try {
                     const id = parseServiceKey(key);
                     const place = serviceKey(id);
-                    if (spelled.has(place)) say(`${JSON.stringify(spelled.get(place))} and ${JSON.stringify(key)} are two spellings of one service`);
+                    if (spelled.has(place))
+                        say(
+                            `${JSON.stringify(spelled.get(place))} and ${JSON.stringify(key)} are two spellings of one service`,
+                        );
                     spelled.set(place, key);
-                    const below = { ...context, addIssue: (issue: { path?: PropertyKey[] }) => context.addIssue({ ...issue, path: [key, ...(issue.path ?? [])] } as never) };
+                    const below = {
+                        ...context,
+                        addIssue: (issue: { path?: PropertyKey[] }) =>
+                            context.addIssue({ ...issue, path: [key, ...(issue.path ?? [])] } as never),
+                    };
                     canonical[place] = canonicalService(id, service, below as never);
                 } catch (error) {
                     say((error as Error).message);
@@ -75,8 +101,14 @@ export const directorSchema = z.strictObject({
         })
         .describe("Virtual services by key: `tcp/192.0.2.100:80`, `udp/[2001:db8::1]:53`, `fwm/1`, `fwm6/1`.")
         .optional(),
-    persistAcrossReboot: z.boolean().describe("Set everything up again at boot; needs systemd. Default true.").optional(),
-    adopt: z.boolean().describe("Take over services and rules that exist already; destroy then removes them. Default false.").optional(),
+    persistAcrossReboot: z
+        .boolean()
+        .describe("Set everything up again at boot; needs systemd. Default true.")
+        .optional(),
+    adopt: z
+        .boolean()
+        .describe("Take over services and rules that exist already; destroy then removes them. Default false.")
+        .optional(),
     owner,
 });
 export type DirectorInputs = z.infer<typeof directorSchema>;

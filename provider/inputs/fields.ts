@@ -7,7 +7,9 @@ import { connectionSchema } from "../ssh/connection";
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 /** A text of one line: a line break or control character is never meant, and is refused everywhere. */
-export const text = z.string().refine((value) => !control.test(value), "must not hold line breaks or control characters");
+export const text = z
+    .string()
+    .refine((value) => !control.test(value), "must not hold line breaks or control characters");
 
 /** A whole number within the range that ipvsadm and the kernel take. */
 export function whole({ min, max }: Pick<Limit, "min" | "max">) {
@@ -34,14 +36,20 @@ export const network = text.transform((value, context) =>
 
 /** The name of a network interface, as the kernel takes it. */
 export const device = text
-    .min(1, "must not be empty")
-    .max(15, "a network interface's name has at most 15 characters")
-    .regex(/^[A-Za-z0-9_.@-]+$/, "is not the name of a network interface")
+    .min(1, { error: "must not be empty", abort: true })
+    .max(15, { error: "a network interface's name has at most 15 characters", abort: true })
+    .regex(/^[A-Za-z0-9_.@-]+$/, { error: "is not the name of a network interface", abort: true })
     .refine((value) => value !== "." && value !== "..", "is not the name of a network interface");
+
+/** Schemas that take a value as it is after another one has looked at it: which one knows what may stand in it. */
+export const standsFor = new WeakMap<object, object>();
+
+const connectionMap = z.custom<Record<string, unknown>>(isObject);
+standsFor.set(connectionMap, connectionSchema);
 
 /** A connection: its name in the config `lvs:hosts`, or the connection itself. */
 export const connection = z
-    .union([text.min(1, "must not be empty"), z.custom<Record<string, unknown>>(isObject)], {
+    .union([text.min(1, "must not be empty"), connectionMap], {
         error: "expected the name of an entry of lvs:hosts, or a connection with at least `host`",
     })
     .superRefine((value, context) => {
@@ -49,17 +57,27 @@ export const connection = z
         const parsed = connectionSchema.safeParse(value);
         for (const issue of parsed.error?.issues ?? []) context.addIssue({ ...issue, message: issue.message } as never);
     })
-    .describe("How to reach the host: the name of an entry of the stack config lvs:hosts (recommended: credentials stay out of the state), or an SSH connection.");
+    .describe(
+        "How to reach the host: the name of an entry of the stack config lvs:hosts (recommended: credentials stay out of the state), or an SSH connection.",
+    );
 
 /** Kernel settings by name. Only those of the network: the rest of a host is nobody's business here. */
 export const sysctls = z
     .record(
-        z.string().regex(/^net[./][A-Za-z0-9_][A-Za-z0-9_./:@-]*$/, "expected the name of a setting below net., such as net.ipv4.vs.conntrack"),
-        z.union([text.min(1, "must not be empty"), z.number().transform(String)], { error: "expected a text or a number" }),
+        z
+            .string()
+            .regex(
+                /^net[./][A-Za-z0-9_][A-Za-z0-9_./:@-]*$/,
+                "expected the name of a setting below net., such as net.ipv4.vs.conntrack",
+            ),
+        z.union([text.min(1, "must not be empty"), z.number().transform(String)], {
+            error: "expected a text or a number",
+        }),
     )
     .superRefine((value, context) => {
         for (const name of Object.keys(value)) {
-            if (name.split(/[./]/).includes("")) context.addIssue({ code: "custom", path: [name], message: "is not the name of a setting" });
+            if (name.split(/[./]/).includes(""))
+                context.addIssue({ code: "custom", path: [name], message: "is not the name of a setting" });
         }
     })
     .transform((value) => Object.fromEntries(Object.entries(value).map(([name, setting]) => [dotted(name), setting])));
@@ -75,14 +93,20 @@ export const owner = text.regex(/^[^#\s]+#\S.*$/, "is made by the SDK of pulumi-
 /** How long connections are waited for before a real server is removed. */
 export const drain = z.strictObject({
     timeout: whole({ min: 0, max: 3600 })
-        .describe("Seconds to wait, at weight 0, for active connections to end before the real server is removed. 0: do not wait. Default 30.")
+        .describe(
+            "Seconds to wait, at weight 0, for active connections to end before the real server is removed. 0: do not wait. Default 30.",
+        )
         .optional(),
 });
 
 export const port = whole(limits.servicePort);
 
 /** Turns an exception of a reader into an issue of the schema. */
-export function reading<T>(read: () => T, context: { addIssue(issue: { code: "custom"; message: string; path?: PropertyKey[] }): void }, path: PropertyKey[] = []): T {
+export function reading<T>(
+    read: () => T,
+    context: { addIssue(issue: { code: "custom"; message: string; path?: PropertyKey[] }): void },
+    path: PropertyKey[] = [],
+): T {
     try {
         return read();
     } catch (error) {

@@ -1,6 +1,6 @@
 /** Reads a resource's inputs: one clear error for each mistake, with its property path; unknown values pass. */
 import type { z } from "zod";
-import { isObject } from "./fields";
+import { isObject, standsFor } from "./fields";
 
 /** What stands in a preview for any value that is not known yet, whatever its type (pulumi.runtime.unknownValue). */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -21,13 +21,15 @@ export interface Parsed<T> {
 
 /** Never throws. Properties of the engine's own (`__provider`) are not looked at. */
 export function parseInputs<T>(schema: z.ZodType<T>, raw: Record<string, unknown>): Parsed<T> {
-    const given = Object.fromEntries(Object.entries(raw).filter(([name, value]) => !name.startsWith("__") && value !== undefined && value !== null));
+    const given = Object.fromEntries(
+        Object.entries(raw).filter(([name, value]) => !name.startsWith("__") && value !== undefined && value !== null),
+    );
     const unknown = holdsUnknown(given);
     const parsed = schema.safeParse(given);
     if (parsed.success && !unknown) return { value: parsed.data, failures: [], unknown };
     const failures = (parsed.error?.issues ?? [])
         .filter((issue) => !unknown || issue.code === "unrecognized_keys" || !touchesUnknown(given, issue.path))
-        .flatMap((issue) => failuresOf(issue, given));
+        .flatMap((issue) => failuresOf(issue, given, schema));
     const seen = new Set<string>();
     return {
         value: given as T,
@@ -51,32 +53,86 @@ export function propertyPath(path: readonly PropertyKey[]): string {
         .join("");
 }
 
-function failuresOf(issue: z.core.$ZodIssue, given: unknown): Failure[] {
+function failuresOf(issue: z.core.$ZodIssue, given: unknown, schema: z.core.$ZodType): Failure[] {
     const property = propertyPath(issue.path);
     if (issue.code === "unrecognized_keys") {
         return issue.keys.map((key) => ({
             property: propertyPath([...issue.path, key]),
-            reason: `is not known here${suggestion(key, issue)}`,
+            reason: `is not known here${suggestion(key, schema, issue.path)}`,
         }));
     }
     if (issue.code === "invalid_key" || issue.code === "invalid_union") {
         const inner = issue.code === "invalid_key" ? issue.issues[0] : issue.errors.flat()[0];
-        return [{ property, reason: issue.message !== "Invalid input" && issue.code === "invalid_union" ? `${issue.message}${got(given, issue.path)}` : (inner?.message ?? issue.message) }];
+        return [
+            {
+                property,
+                reason:
+                    issue.message !== "Invalid input" && issue.code === "invalid_union"
+                        ? `${issue.message}${got(given, issue.path)}`
+                        : (inner?.message ?? issue.message),
+            },
+        ];
     }
     if (issue.code === "custom") return [{ property, reason: issue.message }];
-    if (issue.code === "invalid_type" && at(given, issue.path) === undefined) return [{ property, reason: "is required" }];
+    if (issue.code === "invalid_type" && at(given, issue.path) === undefined)
+        return [{ property, reason: "is required" }];
     if (issue.code === "invalid_value") {
         return [{ property, reason: `expected ${list(issue.values.map(String))}${got(given, issue.path)}` }];
     }
     const reason = issue.message.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
-    return [{ property, reason: `${reason}${got(given, issue.path)}` }];
+    const plain = reason.replace(/^expected (\w+)$/, (_, type: string) => `expected ${words[type] ?? type}`);
+    return [{ property, reason: `${plain}${got(given, issue.path)}` }];
 }
 
-function suggestion(key: string, issue: z.core.$ZodIssue): string {
-    const inst = (issue as { inst?: { _zod?: { def?: { shape?: Record<string, unknown> } } } }).inst;
-    const names = Object.keys(inst?._zod?.def?.shape ?? {}).filter((name) => name !== "owner");
-    const near = names.find((name) => distance(name.toLowerCase(), key.toLowerCase()) <= Math.max(1, Math.floor(name.length / 3)));
-    return near === undefined ? (names.length === 0 ? "" : `; known are ${names.join(", ")}`) : `; did you mean \`${near}\`?`;
+/** zod's names of types, for people who write YAML. */
+const words: Record<string, string> = {
+    string: "a text",
+    number: "a number",
+    int: "a whole number",
+    boolean: "true or false",
+    object: "a map",
+    record: "a map",
+    array: "a list",
+};
+
+/** The known name that was probably meant, or all that are known. */
+function suggestion(key: string, schema: z.core.$ZodType, path: readonly PropertyKey[]): string {
+    const names = knownAt(schema, path).filter((name) => name !== "owner");
+    const [near] = names
+        .map((name) => ({ name, distance: distance(name.toLowerCase(), key.toLowerCase()) }))
+        .filter((each) => each.distance <= Math.max(1, Math.floor(each.name.length / 3)))
+        .sort((a, b) => a.distance - b.distance);
+    if (near !== undefined) return `; did you mean \`${near.name}\`?`;
+    return names.length === 0 ? "" : `; known are ${names.join(", ")}`;
+}
+
+/** The names that a map at the path may have. zod's issues do not carry their schema, so it is looked up by the path. */
+function knownAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+    const inside = standsFor.get(schema);
+    if (inside !== undefined) return knownAt(inside as z.core.$ZodType, path);
+    const { def } = schema._zod as unknown as z.core.$ZodTypes["_zod"];
+    const [first, ...rest] = path;
+    switch (def.type) {
+        case "optional":
+        case "nullable":
+        case "default":
+            return knownAt(def.innerType as z.core.$ZodType, path);
+        case "pipe":
+            return knownAt(def.in as z.core.$ZodType, path);
+        case "union":
+            return def.options.flatMap((option) => knownAt(option as z.core.$ZodType, path));
+        case "array":
+            return first === undefined ? [] : knownAt(def.element as z.core.$ZodType, rest);
+        case "record":
+            return first === undefined ? [] : knownAt(def.valueType as z.core.$ZodType, rest);
+        case "object": {
+            if (first === undefined) return Object.keys(def.shape);
+            const member = def.shape[String(first)];
+            return member === undefined ? [] : knownAt(member as z.core.$ZodType, rest);
+        }
+        default:
+            return [];
+    }
 }
 
 /** Levenshtein's distance. */
@@ -96,7 +152,10 @@ function distance(a: string, b: string): number {
 function got(given: unknown, path: readonly PropertyKey[]): string {
     if (path.includes("connection")) return "";
     const value = at(given, path);
-    if (value === undefined || isObject(value)) return isObject(value) ? ", got a map" : "";
+    if (value === undefined) return "";
+    if (isObject(value)) return ", got a map";
+    // A list of maps may hold a connection too.
+    if (Array.isArray(value) && value.some((each) => each !== null && typeof each === "object")) return ", got a list";
     const text = JSON.stringify(value);
     return `, got ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
 }

@@ -17,13 +17,21 @@ const tunnel = z
     .superRefine((value, context) => {
         const type = value.type ?? defaults.tunnelType;
         if (type === "gue" && value.port === undefined) {
-            context.addIssue({ code: "custom", path: ["port"], message: "gue needs the UDP port that the real server listens on" });
+            context.addIssue({
+                code: "custom",
+                path: ["port"],
+                message: "gue needs the UDP port that the real server listens on",
+            });
         }
         if (type !== "gue" && value.port !== undefined) {
             context.addIssue({ code: "custom", path: ["port"], message: `only gue has a port, ${type} has none` });
         }
         if (value.checksum !== undefined && !tunnelChecksums[type].includes(value.checksum)) {
-            context.addIssue({ code: "custom", path: ["checksum"], message: `${type} takes ${tunnelChecksums[type].join(" or ")}` });
+            context.addIssue({
+                code: "custom",
+                path: ["checksum"],
+                message: `${type} takes ${tunnelChecksums[type].join(" or ")}`,
+            });
         }
     });
 
@@ -37,9 +45,13 @@ export const ruleFields = {
     weight: whole(limits.weight).describe("Share of new connections; 0: none. Default 1.").optional(),
     keepWeight: z
         .boolean()
-        .describe("Leave the weight to a health checker or feedback agent on the director: `weight` is only what it starts with. Default false.")
+        .describe(
+            "Leave the weight to a health checker or feedback agent on the director: `weight` is only what it starts with. Default false.",
+        )
         .optional(),
-    upperThreshold: whole(limits.upperThreshold).describe("No new connections from this number on; 0: no limit. Default 0.").optional(),
+    upperThreshold: whole(limits.upperThreshold)
+        .describe("No new connections from this number on; 0: no limit. Default 0.")
+        .optional(),
     lowerThreshold: whole(limits.lowerThreshold)
         .describe("New connections again below this number; 0: three quarters of upperThreshold. Default 0.")
         .optional(),
@@ -51,7 +63,11 @@ type Rule = z.infer<z.ZodObject<typeof ruleFields>>;
 /** What no rule can be, whatever its service. */
 export function contradictions(value: Rule, context: z.RefinementCtx): void {
     if (value.tunnel !== undefined && value.forwarding !== "tun") {
-        context.addIssue({ code: "custom", path: ["tunnel"], message: `only forwarding tun has a tunnel, this is ${value.forwarding ?? defaults.forwarding}` });
+        context.addIssue({
+            code: "custom",
+            path: ["tunnel"],
+            message: `only forwarding tun has a tunnel, this is ${value.forwarding ?? defaults.forwarding}`,
+        });
     }
     const lower = value.lowerThreshold ?? 0;
     if (lower > (value.upperThreshold ?? 0)) {
@@ -70,15 +86,29 @@ export type InlineRealServer = z.infer<typeof inlineRealServer>;
 /** The inputs of a RealServer. */
 export const realServerSchema = z
     .strictObject({
-        service: serviceReference.describe("The virtual service that it belongs to: a VirtualService, or its plain data."),
+        service: serviceReference.describe(
+            "The virtual service that it belongs to: a VirtualService, or its plain data.",
+        ),
         address: address.describe("Address of the real server (RIP), as the director reaches it."),
         ...ruleFields,
-        connection: connection.describe("How to reach the real server, to set up its own side. Default: its own side is left alone.").optional(),
-        device: device.describe("Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun.").optional(),
+        connection: connection
+            .describe("How to reach the real server, to set up its own side. Default: its own side is left alone.")
+            .optional(),
+        device: device
+            .describe(
+                "Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun.",
+            )
+            .optional(),
         sysctls: sysctls.describe("Further kernel settings of the real server.").optional(),
         drain: drain.describe("How it is removed.").optional(),
-        persistAcrossReboot: z.boolean().describe("Set up its own side again at boot; needs systemd. Default true.").optional(),
-        adopt: z.boolean().describe("Take over a rule that exists already; destroy then removes it. Default false.").optional(),
+        persistAcrossReboot: z
+            .boolean()
+            .describe("Set up its own side again at boot; needs systemd. Default true.")
+            .optional(),
+        adopt: z
+            .boolean()
+            .describe("Take over a rule that exists already; destroy then removes it. Default false.")
+            .optional(),
         owner,
     })
     .superRefine(contradictions);

@@ -40,13 +40,18 @@ type Identity = z.infer<z.ZodObject<typeof identityFields>>;
 /** A service is an address or a mark, whole and not both. */
 export function identityContradictions(value: Identity, context: z.RefinementCtx): void {
     const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    const names = ["protocol", "address", "port"] as const;
     if (value.fwmark !== undefined) {
-        for (const name of ["protocol", "address", "port"] as const) {
-            if (value[name] !== undefined) say(name, "a service has a firewall mark, or protocol, address and port; not both");
+        if (names.some((name) => value[name] !== undefined)) {
+            say("fwmark", "a service has a firewall mark, or protocol, address and port; not both");
         }
         return;
     }
-    for (const name of ["protocol", "address", "port"] as const) {
+    if (names.every((name) => value[name] === undefined)) {
+        say("address", "is required, with protocol and port (or fwmark, for a service by firewall mark)");
+        return;
+    }
+    for (const name of names) {
         if (value[name] === undefined) say(name, "is required (or fwmark, for a service by firewall mark)");
     }
     if (value.family !== undefined) say("family", "belongs to a firewall mark; an address has its own family");
@@ -70,5 +75,10 @@ export type ServiceReference = z.infer<typeof serviceReference>;
 
 /** The addresses that real servers have to take for themselves: the service's own, or those that are marked. */
 export function vipsOf(service: { address?: string | undefined; marks?: { address: string }[] | undefined }): string[] {
-    return [...new Set([...(service.address === undefined ? [] : [service.address]), ...(service.marks ?? []).map((mark) => mark.address)])];
+    return [
+        ...new Set([
+            ...(service.address === undefined ? [] : [service.address]),
+            ...(service.marks ?? []).map((mark) => mark.address),
+        ]),
+    ];
 }

@@ -10,7 +10,9 @@ import { type InlineRealServer, inlineRealServer } from "./realServer";
 import { directorReference, identityContradictions, identityFields, identityOf, marks } from "./reference";
 
 const persistence = z.strictObject({
-    timeout: whole(limits.persistenceTimeout).describe("Seconds that a client stays with its real server. Default 360.").optional(),
+    timeout: whole(limits.persistenceTimeout)
+        .describe("Seconds that a client stays with its real server. Default 360.")
+        .optional(),
     netmask: z
         .union([z.number(), text], { error: "expected a prefix length (24), or dotted for IPv4 (255.255.255.0)" })
         .describe("How much of the client's address counts: a prefix length, or dotted for IPv4. Default: all of it.")
@@ -19,28 +21,47 @@ const persistence = z.strictObject({
 });
 
 const vip = z.strictObject({
-    interface: device.describe("Interface of the director that takes the VIP. Default: the director's `interface`.").optional(),
-    external: z.boolean().describe("Somebody else (keepalived, a router) brings the VIP to the director. Default false.").optional(),
+    interface: device
+        .describe("Interface of the director that takes the VIP. Default: the director's `interface`.")
+        .optional(),
+    external: z
+        .boolean()
+        .describe("Somebody else (keepalived, a router) brings the VIP to the director. Default false.")
+        .optional(),
 });
 
 /** What a service is besides its identity. */
 export const serviceFields = {
     marks: marks.optional(),
-    scheduler: z.enum(schedulerNames as [string, ...string[]]).describe("Scheduler: how real servers are chosen. Default wlc.").optional(),
+    scheduler: z
+        .enum(schedulerNames as [string, ...string[]])
+        .describe("Scheduler: how real servers are chosen. Default wlc.")
+        .optional(),
     schedulerFlags: z
         .array(z.enum(flagNames as [string, ...string[]]))
         .describe("Flags of the scheduler: sh-fallback, sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3.")
         .optional(),
-    onePacket: z.boolean().describe("One-packet scheduling (udp or a mark): every packet is scheduled by itself. Default false.").optional(),
+    onePacket: z
+        .boolean()
+        .describe("One-packet scheduling (udp or a mark): every packet is scheduled by itself. Default false.")
+        .optional(),
     persistence: persistence.describe("Keeps a client at one real server. Default: no persistence.").optional(),
     vip: vip.describe("Where the VIP goes on the director.").optional(),
     realServers: z
         .record(text, inlineRealServer)
-        .describe("Real servers by address: `192.0.2.21`, `192.0.2.21:80`, `[2001:db8::1]:80`. Only these are managed; others on the service are left alone.")
+        .describe(
+            "Real servers by address: `192.0.2.21`, `192.0.2.21:80`, `[2001:db8::1]:80`. Only these are managed; others on the service are left alone.",
+        )
         .optional(),
     drain: drain.describe("How inline real servers are removed.").optional(),
-    adopt: z.boolean().describe("Take over a service that exists already; destroy then removes it. Default false.").optional(),
-    deleteForeign: z.boolean().describe("Remove the service even if real servers are on it that nobody declared. Default false.").optional(),
+    adopt: z
+        .boolean()
+        .describe("Take over a service that exists already; destroy then removes it. Default false.")
+        .optional(),
+    deleteForeign: z
+        .boolean()
+        .describe("Remove the service even if real servers are on it that nobody declared. Default false.")
+        .optional(),
 };
 
 type Fields = z.infer<z.ZodObject<typeof serviceFields>>;
@@ -58,7 +79,10 @@ export const virtualServiceSchema = z
 export type VirtualServiceInputs = z.infer<typeof virtualServiceSchema>;
 
 function complete(value: IdentityInputs): boolean {
-    return value.fwmark !== undefined || (value.protocol !== undefined && value.address !== undefined && value.port !== undefined);
+    return (
+        value.fwmark !== undefined ||
+        (value.protocol !== undefined && value.address !== undefined && value.port !== undefined)
+    );
 }
 
 /** An inline service: its identity is the key of the map. */
@@ -77,7 +101,10 @@ export function canonicalService<T extends Fields>(id: ServiceIdentity, value: T
         );
     }
     if (value.persistence?.netmask !== undefined) {
-        const netmask = reading(() => canonicalNetmask(value.persistence!.netmask!, family), context, ["persistence", "netmask"]);
+        const netmask = reading(() => canonicalNetmask(value.persistence!.netmask!, family), context, [
+            "persistence",
+            "netmask",
+        ]);
         result.persistence = { ...value.persistence, netmask };
     }
     if (value.marks !== undefined && "protocol" in id) {
@@ -151,10 +178,12 @@ export function serviceValue(id: ServiceIdentity, fields: Fields): ServiceValue 
 }
 
 /** The inline real servers, with address and port. */
-export function realServersOf(id: ServiceIdentity, fields: Fields): { address: string; port: number; fields: InlineRealServer }[] {
+export function realServersOf(
+    id: ServiceIdentity,
+    fields: Fields,
+): { address: string; port: number; fields: InlineRealServer }[] {
     return Object.entries(fields.realServers ?? {}).map(([key, server]) => {
         const { address, port } = parseHostPort(key);
         return { address, port: port ?? server.port ?? defaultPort(id), fields: server };
     });
 }
-

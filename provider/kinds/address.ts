@@ -26,7 +26,9 @@ export const addressKind: Kind<AddressValue> = {
         const { device, address, family } = parseAddressKey(key);
         // `replace` alone does not make a preferred address deprecated or the reverse on every iproute2.
         const flags = family === "ipv6" ? ["nodad", "preferred_lft", want.deprecated ? "0" : "forever"] : [];
-        const add: Action = { run: ["ip", "addr", have === undefined ? "add" : "change", address, "dev", device, ...flags] };
+        const add: Action = {
+            run: ["ip", "addr", have === undefined ? "add" : "change", address, "dev", device, ...flags],
+        };
         return announced(device) ? [add, { script: ANNOUNCE, words: [device, plain(address)] }] : [add];
     },
     unset: (key) => {

@@ -10,7 +10,9 @@ export const fouKind: Kind<"gue"> = {
         new Map(
             lines(probe, "fou").flatMap((line): [string, "gue"][] => {
                 const port = /\bport (\d+)/.exec(line)?.[1];
-                return port === undefined || !/\bgue\b/.test(line) ? [] : [[`${/-6/.test(line) ? "ipv6" : "ipv4"}/${port}`, "gue"]];
+                return port === undefined || !/\bgue\b/.test(line)
+                    ? []
+                    : [[`${/-6/.test(line) ? "ipv6" : "ipv4"}/${port}`, "gue"]];
             }),
         ),
     set: (key) => [{ run: ["ip", ...words("add", key), "gue"] }],

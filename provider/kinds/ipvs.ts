@@ -44,7 +44,8 @@ export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
     nature: "rule",
     rank: () => ranks.service,
     read: (probe) => new Map(tableOf(probe).services as Map<string, never>),
-    set: (key, want, have) => ipvsadm((have === undefined ? addService : editService)(key, want as unknown as ServiceValue)),
+    set: (key, want, have) =>
+        ipvsadm((have === undefined ? addService : editService)(key, want as unknown as ServiceValue)),
     unset: (key) => ipvsadm(deleteService(key)),
     describe: (key) => `virtual service ${key}`,
 };

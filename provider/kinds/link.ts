@@ -44,7 +44,9 @@ function any(value: LinkValue): string {
 function parse(line: string): [string, LinkValue & Record<string, Value>][] {
     const [head = "", ...parts] = line.split("\\");
     const name = /^\d+:\s+([^\s@:]+)/.exec(head)?.[1];
-    const detail = parts.map((part) => /^\s*(ipip|sit|gre|ip6gre|ip6tnl)\s(.*)$/.exec(part)).find((match) => match !== null);
+    const detail = parts
+        .map((part) => /^\s*(ipip|sit|gre|ip6gre|ip6tnl)\s(.*)$/.exec(part))
+        .find((match) => match !== null);
     if (name === undefined || detail === undefined || detail === null) return [];
     const [, type = "", rest = ""] = detail;
     const local = /\blocal (\S+)/.exec(rest)?.[1] ?? "any";

@@ -108,7 +108,7 @@ export const masqueradeKind: Kind<true> = {
 const CHAIN = `${TABLE} postrouting_masquerade`;
 
 const REMOVE_RULE = `
-for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment \"$1\" # handle \\([0-9]*\\)$|\\1|p"); do
+for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment "$1" # handle \\([0-9]*\\)$|\\1|p"); do
     nft delete rule ${CHAIN} handle "$h" || exit 1
 done`.trim();
 

@@ -16,11 +16,18 @@ export const sysctlKind: Kind<string> = {
                 return [sysctlKey(line.slice(0, at)), fold(line.slice(at + 1))];
             }),
         ),
-    satisfied: (want, have, key) => fold(want) === fold(have) || (movedByKernel.test(key) && isOneOrTwo(want) && isOneOrTwo(have)),
+    satisfied: (want, have, key) =>
+        fold(want) === fold(have) || (movedByKernel.test(key) && isOneOrTwo(want) && isOneOrTwo(have)),
     set: (key, want) => [{ write: sysctlPath(key), text: want }],
     restore: (key, found) => [{ write: sysctlPath(key), text: found }],
     neededByOthers: (key, probe) => {
-        const line = lines(probe, "sysctl.d").find((each) => each.slice(each.indexOf(":") + 1).split("=")[0]?.trim() === key);
+        const line = lines(probe, "sysctl.d").find(
+            (each) =>
+                each
+                    .slice(each.indexOf(":") + 1)
+                    .split("=")[0]
+                    ?.trim() === key,
+        );
         return line === undefined ? undefined : `${line.slice(0, line.indexOf(":"))} sets it too`;
     },
     describe: (key) => `sysctl ${key}`,

@@ -3,11 +3,12 @@
  * kept: it serves reads for a moment, and plans for ever, because a script that was planned from it runs only if the
  * host is still so. A host that keeps changing under us is an error after a few attempts.
  */
+
+import { sysctlPath } from "../kinds/sysctl";
 import { type Connection, connectionKey, connectionSecrets, describeConnection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
 import { printable, redactor } from "../ssh/redact";
 import { runScript } from "../ssh/session";
-import { sysctlPath } from "../kinds/sysctl";
 import { StepError } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
@@ -233,7 +234,15 @@ export class Host {
                 job.attempts++;
                 if (job.attempts >= ATTEMPTS) {
                     const reason = `the host changed ${job.attempts} times between look and lock`;
-                    this.giveUp(job, this.stepError("LVS-RESTLESS", job.operation.says, reason, "Find out what keeps changing it (a checker, a script), and run `pulumi up` again."));
+                    this.giveUp(
+                        job,
+                        this.stepError(
+                            "LVS-RESTLESS",
+                            job.operation.says,
+                            reason,
+                            "Find out what keeps changing it (a checker, a script), and run `pulumi up` again.",
+                        ),
+                    );
                 } else this.queue.push(job);
             }
             return;
@@ -268,7 +277,9 @@ export class Host {
                 const active = left.split(/\s+/).reduce((sum, each) => sum + Number(each), 0);
                 const until = Math.max(...list.map(({ plan }) => [...plan.during.values()][0]?.draining?.until ?? 0));
                 const seconds = this.snapshot === undefined ? 0 : Math.max(0, until - hostTime(this.snapshot));
-                this.options.say(`${this.name}: draining ${keys.join(", ")}: ${active} active connections, at most ${seconds} s more`);
+                this.options.say(
+                    `${this.name}: draining ${keys.join(", ")}: ${active} active connections, at most ${seconds} s more`,
+                );
             }
         } catch (error) {
             this.options.say(`${this.name}: waiting for connections: ${(error as Error).message}`);
@@ -333,11 +344,15 @@ export class Host {
                 break;
             }
             const left = plan.notes.join(" ");
-            job.reject(add(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()));
+            job.reject(
+                add(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()),
+            );
         } catch (second) {
             const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
             const why = second instanceof Error ? second.message : String(second);
-            job.reject(add(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`));
+            job.reject(
+                add(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`),
+            );
         }
     }
 
@@ -378,9 +393,13 @@ export class Host {
                 file.claims.filter(({ kind }) => kind === "sysctl").map(({ key }) => key),
             ),
         );
-        const missing = more && [...answer.state.ledger.values()].some((file) =>
-            file.claims.some(({ kind, key }) => kind === "sysctl" && valueOf(answer.state, kind, key) === undefined),
-        );
+        const missing =
+            more &&
+            [...answer.state.ledger.values()].some((file) =>
+                file.claims.some(
+                    ({ kind, key }) => kind === "sysctl" && valueOf(answer.state, kind, key) === undefined,
+                ),
+            );
         if (missing) return this.probe(locked);
         this.snapshot = answer.state;
         return answer.state;
@@ -388,19 +407,36 @@ export class Host {
 
     private async run(batch: Batch): Promise<Answer> {
         const script = renderScript(batch);
-        const says = batch.expect === undefined ? "look at the host" : batch.plans.flatMap((plan) => plan.steps.map((step) => step.says))[0] ?? "write the ledger";
+        const says =
+            batch.expect === undefined
+                ? "look at the host"
+                : (batch.plans.flatMap((plan) => plan.steps.map((step) => step.says))[0] ?? "write the ledger");
         const result = await runScript(this.connection, script.text, { timeout: batch.timeout + LOCK_WAIT + 20 });
         const sections = parseSections(String(result.stdout), script.nonce);
         if (sections["run.end"] === undefined) {
             const missing = /^missing (\S+)/.exec(sections["run.outcome"] ?? "")?.[1];
             if (missing !== undefined) {
-                throw this.stepError("LVS-TOOL", says, `the host has no \`${missing}\``, `Install it (Debian: ${missing === "flock" ? "util-linux" : "coreutils"}).`, true);
+                throw this.stepError(
+                    "LVS-TOOL",
+                    says,
+                    `the host has no \`${missing}\``,
+                    `Install it (Debian: ${missing === "flock" ? "util-linux" : "coreutils"}).`,
+                    true,
+                );
             }
             const refused = /^refused (.*)/s.exec(sections["run.outcome"] ?? "")?.[1];
             if (refused !== undefined) {
-                throw this.stepError("LVS-RUN", says, `/run cannot be written: ${this.clean(refused)}`, "Work as root, or set `sudo: true` in the connection.", true);
+                throw this.stepError(
+                    "LVS-RUN",
+                    says,
+                    `/run cannot be written: ${this.clean(refused)}`,
+                    "Work as root, or set `sudo: true` in the connection.",
+                    true,
+                );
             }
-            const came = [String(result.stdout), result.stderr].map((text) => this.clean(text)).filter((text) => text !== "");
+            const came = [String(result.stdout), result.stderr]
+                .map((text) => this.clean(text))
+                .filter((text) => text !== "");
             throw this.stepError(
                 "LVS-ANSWER",
                 says,
@@ -419,11 +455,22 @@ export class Host {
             try {
                 return parseState(read, sum.join(" "), this.snapshot);
             } catch (error) {
-                throw this.stepError("LVS-ANSWER", "read the host's answer", this.clean((error as Error).message), "See what these commands print on the host.");
+                throw this.stepError(
+                    "LVS-ANSWER",
+                    "read the host's answer",
+                    this.clean((error as Error).message),
+                    "See what these commands print on the host.",
+                );
             }
         };
         if (outcome === "busy") {
-            throw this.stepError("LVS-BUSY", "take the lock", `another run holds it for more than ${LOCK_WAIT} s`, "Wait for it to end, then run `pulumi up` again; nothing was touched.", true);
+            throw this.stepError(
+                "LVS-BUSY",
+                "take the lock",
+                `another run holds it for more than ${LOCK_WAIT} s`,
+                "Wait for it to end, then run `pulumi up` again; nothing was touched.",
+                true,
+            );
         }
         if (status === "124" || status === "137") {
             const at = script.parts[Number(sections["run.at"]?.trim() ?? -1)];
@@ -435,13 +482,21 @@ export class Host {
             );
         }
         if (outcome === undefined || outcome === "") {
-            throw this.stepError("LVS-SCRIPT", "look at the host", `the script ended with status ${status}: ${this.clean(sections["run.trouble"] ?? "")}`, "Is /run full or read-only?");
+            throw this.stepError(
+                "LVS-SCRIPT",
+                "look at the host",
+                `the script ended with status ${status}: ${this.clean(sections["run.trouble"] ?? "")}`,
+                "Is /run full or read-only?",
+            );
         }
         const results = new Map(
-            (sections["run.results"] ?? "").split("\n").filter((line) => line !== "").map((line) => {
-                const [part, code] = line.split(" ");
-                return [Number(part), Number(code)] as const;
-            }),
+            (sections["run.results"] ?? "")
+                .split("\n")
+                .filter((line) => line !== "")
+                .map((line) => {
+                    const [part, code] = line.split(" ");
+                    return [Number(part), Number(code)] as const;
+                }),
         );
         const failed = [...results].find(([, code]) => code !== 0);
         return {
@@ -451,18 +506,38 @@ export class Host {
             failure:
                 failed === undefined
                     ? undefined
-                    : { says: script.parts[failed[0]]!.says, status: failed[1], output: this.clean(sections[`run.o.${failed[0]}`] ?? "") },
-            draining: new Set((sections["run.draining"] ?? "").split("\n").filter((line) => line !== "").map(Number)),
+                    : {
+                          says: script.parts[failed[0]]!.says,
+                          status: failed[1],
+                          output: this.clean(sections[`run.o.${failed[0]}`] ?? ""),
+                      },
+            draining: new Set(
+                (sections["run.draining"] ?? "")
+                    .split("\n")
+                    .filter((line) => line !== "")
+                    .map(Number),
+            ),
         };
     }
 
     private explain(job: Job, plan: Plan, answer: Answer): StepError {
         const { failure } = answer;
         if (failure !== undefined) {
-            return this.stepError("LVS-STEP", failure.says, `status ${failure.status}${failure.output === "" ? "" : `: ${failure.output}`}`, remedyFor(failure.output));
+            return this.stepError(
+                "LVS-STEP",
+                failure.says,
+                `status ${failure.status}${failure.output === "" ? "" : `: ${failure.output}`}`,
+                remedyFor(failure.output),
+            );
         }
         const goal = plan.goals.find(({ kind, key, value }) => !met(kind, key, value, answer.state));
-        if (goal === undefined) return this.stepError("LVS-STEP", job.operation.says, "it did not run to its end", "Run `pulumi up` again.");
+        if (goal === undefined)
+            return this.stepError(
+                "LVS-STEP",
+                job.operation.says,
+                "it did not run to its end",
+                "Run `pulumi up` again.",
+            );
         return this.stepError(
             "LVS-VERIFY",
             `${goal.kind} ${goal.key}`,
@@ -518,12 +593,21 @@ function remedyFor(output: string): string {
 }
 
 const remedies: [RegExp, string][] = [
-    [/scheduler or persistence engine not found/i, "This kernel has no such scheduler or engine: see `npx lvs doctor`."],
-    [/modprobe: FATAL: Module \S+ not found/, "Install the kernel modules of the running kernel (Debian: linux-image-amd64, and reboot into it)."],
+    [
+        /scheduler or persistence engine not found/i,
+        "This kernel has no such scheduler or engine: see `npx lvs doctor`.",
+    ],
+    [
+        /modprobe: FATAL: Module \S+ not found/,
+        "Install the kernel modules of the running kernel (Debian: linux-image-amd64, and reboot into it).",
+    ],
     [/address not unicast/i, "The real server's address cannot be used, or `lo` is down on the director."],
     [/Read-only file system/, "The file system is mounted read-only: mount it writable."],
     [/No space left/, "Make room on the host."],
     [/Cannot find device/, "The interface does not exist on this host: see `ip link`."],
     [/Operation not permitted|Permission denied/, "Work as root, or set `sudo: true` in the connection."],
-    [/(ipvsadm|nft|ip|modprobe|arping): (command )?not found/, "Install it on the host (Debian: ipvsadm, nftables, iproute2, kmod, iputils-arping)."],
+    [
+        /(ipvsadm|nft|ip|modprobe|arping): (command )?not found/,
+        "Install it on the host (Debian: ipvsadm, nftables, iproute2, kmod, iputils-arping).",
+    ],
 ];

@@ -95,17 +95,19 @@ export function renderLedger(file: LedgerFile): string {
         `boot ${file.boot ? "yes" : "no"}`,
         ...(file.draining === undefined ? [] : [`draining ${file.draining.until} ${file.draining.key}`]),
         ...file.maintenance.map((key) => `maintenance ${key}`),
-        ...[...file.claims].sort(byRank).map((claim) =>
-            [
-                "claim",
-                claim.rank,
-                claim.kind,
-                claim.key,
-                JSON.stringify(claim.value),
-                claim.found.state === "present" ? JSON.stringify(claim.found.value) : claim.found.state,
-                escapeCommand(claim.command),
-            ].join("\t"),
-        ),
+        ...[...file.claims]
+            .sort(byRank)
+            .map((claim) =>
+                [
+                    "claim",
+                    claim.rank,
+                    claim.kind,
+                    claim.key,
+                    JSON.stringify(claim.value),
+                    claim.found.state === "present" ? JSON.stringify(claim.found.value) : claim.found.state,
+                    escapeCommand(claim.command),
+                ].join("\t"),
+            ),
     ];
     for (const line of lines) {
         if (/[\n\r\0]/.test(line)) throw new Error(`a ledger line cannot hold a line break: ${JSON.stringify(line)}`);

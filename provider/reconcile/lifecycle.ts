@@ -2,10 +2,11 @@
  * The life of a resource over its hosts: create, read, update, delete, each a walk over its parts in order. Parts come in
  * the order of creation (real server, then director): what sends traffic is told last, and first when it ends.
  */
+
+import { kindOf, type Value } from "../kinds";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
-import { kindOf, type Value } from "../kinds";
 import { StepError } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
@@ -76,7 +77,8 @@ export async function update(
             outcomes.set(part, await carryOut(doing, part, phase, false, formerly));
         }
         for (const part of [...parts].reverse()) {
-            if (outcomes.get(part)!.pending > 0) outcomes.set(part, await carryOut(doing, part, "all", false, formerly));
+            if (outcomes.get(part)!.pending > 0)
+                outcomes.set(part, await carryOut(doing, part, "all", false, formerly));
         }
         for (const old of [...former.parts].reverse()) {
             const sameHost = parts.find((part) => hostOf(old, around) === hostOf(part, around));
@@ -133,13 +135,22 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
         const wants = part.wants(state);
         if (wants.length === 0) continue;
         if (file !== undefined) traces++;
-        else drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity)) ? "damaged" : "absent";
+        else
+            drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity))
+                ? "damaged"
+                : "absent";
         for (const want of wants) {
             const row = kindOf(want.kind);
             const have = valueOf(state, want.kind, want.key);
-            if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot") traces++;
+            if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot")
+                traces++;
             const shared = effective(state, stack, want.kind, want.key);
-            const value = leaving(shared ?? want.value, have, want.leave, file?.maintenance.includes(want.key) ?? false);
+            const value = leaving(
+                shared ?? want.value,
+                have,
+                want.leave,
+                file?.maintenance.includes(want.key) ?? false,
+            );
             if (satisfied(want.kind, want.key, value, have)) continue;
             drift[`${want.kind} ${want.key}`] = have === undefined ? "absent" : have;
             found.set(`${want.kind} ${want.key}`, have);
@@ -188,7 +199,13 @@ async function carryOut(
             if (phase !== "delete") {
                 for (const finding of part.findings(state)) {
                     if (finding.severity === "error") {
-                        throw new StepError(finding.code, host.name, identity.id, finding.message, "Nothing was touched.");
+                        throw new StepError(
+                            finding.code,
+                            host.name,
+                            identity.id,
+                            finding.message,
+                            "Nothing was touched.",
+                        );
                     }
                     said.add(`warning: ${host.name}: ${identity.id}: ${finding.message} [${finding.code}]`);
                 }
@@ -240,8 +257,9 @@ async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Pr
             error.message = `${error.message}\n  If this host is gone for good, run it again with the config lvs:onUnreachable set to forget.`;
             throw error;
         }
-        around.say(`warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${error.message}`);
+        around.say(
+            `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${error.message}`,
+        );
         return undefined;
     }
 }
-

@@ -6,15 +6,7 @@ import { type Action, kindOf, type ManagedObject, type Objects, type Value } fro
 import { ranks } from "../kinds/kind";
 import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
-import {
-    type Claim,
-    describeOwner,
-    type Found,
-    fileName,
-    type LedgerFile,
-    type Owner,
-    stackOf,
-} from "./ledger";
+import { type Claim, describeOwner, type Found, fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
 import { commandLine } from "./script";
 import { type HostState, holders, hostTime, machineOf, valueOf } from "./state";
 
@@ -79,7 +71,9 @@ export interface Plan {
 export function satisfied(kind: string, key: string, want: Value, have: Value | undefined): boolean {
     if (have === undefined) return false;
     const row = kindOf(kind);
-    return row.satisfied === undefined ? JSON.stringify(sorted(want)) === JSON.stringify(sorted(have)) : row.satisfied(want, have, key);
+    return row.satisfied === undefined
+        ? JSON.stringify(sorted(want)) === JSON.stringify(sorted(have))
+        : row.satisfied(want, have, key);
 }
 
 function sorted(value: Value): Value {
@@ -107,10 +101,21 @@ export function plan(request: Request, state: HostState): Plan {
         if (base !== undefined) {
             notes.push(`${request.host}: ${request.id} was taken over by a newer incarnation: nothing is released`);
         }
-        return { steps: [], during: new Map(), afterwards: new Map(), notes, partial: false, pending: 0, next: state, goals: [] };
+        return {
+            steps: [],
+            during: new Map(),
+            afterwards: new Map(),
+            notes,
+            partial: false,
+            pending: 0,
+            next: state,
+            goals: [],
+        };
     }
     if (request.creating && base !== undefined && base.token !== request.token) {
-        notes.push(`${request.host}: ${request.id} takes over from an earlier incarnation of ${describeOwner(base.owner)}`);
+        notes.push(
+            `${request.host}: ${request.id} takes over from an earlier incarnation of ${describeOwner(base.owner)}`,
+        );
     }
     if (!request.creating && base === undefined && request.phase !== "delete") {
         notes.push(`${request.host}: ${request.id} had no ledger file: rebuilt`);
@@ -404,7 +409,8 @@ function makeStep(
     verb: string,
 ): Step {
     const row = kindOf(kind);
-    const values = after === undefined ? "" : before === undefined ? ` ${show(after)}` : ` ${show(before)} -> ${show(after)}`;
+    const values =
+        after === undefined ? "" : before === undefined ? ` ${show(after)}` : ` ${show(before)} -> ${show(after)}`;
     const says = `${verb} ${row.describe(key)}${values}`;
     return { kind, key, before, after, actions, rank: row.rank(key), release, says, drained: false };
 }
@@ -417,12 +423,10 @@ export function show(value: Value | undefined): string {
 }
 
 /** The state as it will be once the steps are done. */
-export function project(
-    state: HostState,
-    steps: Step[],
-    files: FileChanges,
-): HostState {
-    const objects = new Map<string, Map<string, Value>>([...state.objects].map(([kind, values]) => [kind, new Map(values)]));
+export function project(state: HostState, steps: Step[], files: FileChanges): HostState {
+    const objects = new Map<string, Map<string, Value>>(
+        [...state.objects].map(([kind, values]) => [kind, new Map(values)]),
+    );
     for (const { kind, key, after } of steps) {
         if (after === undefined) {
             objects.get(kind)?.delete(key);

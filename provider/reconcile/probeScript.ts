@@ -7,8 +7,8 @@
  * the plan that it carries still fits. `lvs_inform` reads what does not change while we work, or does not decide.
  */
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
-import { DEVICE_PREFIX } from "../kinds/kind";
 import { ipvsListings } from "../kinds/ipvs";
+import { DEVICE_PREFIX } from "../kinds/kind";
 
 /** Settings that are always read; others are added by who needs them. Paths under /proc/sys. */
 const settings = [
@@ -27,7 +27,8 @@ const settings = [
 ];
 
 /** Modules that this package may load or depends on, as one pattern. */
-const MODULES = "ip_vs[a-z_]*|ipip|sit|ip6_tunnel|tunnel4|tunnel6|fou6?|ip_gre|ip6_gre|dummy|nf_tables|nf_conntrack|nft_masq|nft_nat";
+const MODULES =
+    "ip_vs[a-z_]*|ipip|sit|ip6_tunnel|tunnel4|tunnel6|fou6?|ip_gre|ip6_gre|dummy|nf_tables|nf_conntrack|nft_masq|nft_nat";
 
 /** Options of the kernel's configuration that matter to LVS. */
 const OPTIONS =
@@ -120,6 +121,6 @@ lvs_inform() {
     done
 }
 lvs_sum() {
-    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *\$//" "$1" | cksum
+    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//" "$1" | cksum
 }
 `.trim();

@@ -6,10 +6,10 @@
  * PIPE, lets its steps write to files in /run, and writes to the channel once, after the ledger.
  */
 import { randomBytes } from "node:crypto";
-import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
-import type { Action } from "../kinds";
-import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import type { DestinationValue } from "../ipvs/model";
+import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
+import type { Action } from "../kinds";
+import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { command, quote } from "../ssh/quote";
 import { type LedgerFile, renderLedger } from "./ledger";
 import type { FileChanges, Plan, Step } from "./plan";
@@ -56,7 +56,13 @@ export function commandLine(actions: Action[]): string {
 function actionText(action: Action): string {
     if ("run" in action) return command(...action.run);
     if ("write" in action) return `printf '%s\\n' ${quote(action.text)} > ${quote(action.write)}`;
-    return ["sh -c", constant(action.script), "sh", ...action.words.map(quote), ...(action.texts ?? []).map(constant)].join(" ");
+    return [
+        "sh -c",
+        constant(action.script),
+        "sh",
+        ...action.words.map(quote),
+        ...(action.texts ?? []).map(constant),
+    ].join(" ");
 }
 
 /** A text of our own as one word: it may hold line breaks, which no text from outside may. */
@@ -204,9 +210,13 @@ function renderParts(batch: Batch): Part[] {
     }
     flush();
     flushDrained();
-    const owners = new Map(plans.flatMap((plan, index) => [...plan.afterwards.keys()].map((name) => [name, index] as const)));
+    const owners = new Map(
+        plans.flatMap((plan, index) => [...plan.afterwards.keys()].map((name) => [name, index] as const)),
+    );
     const afterwards = mergeFiles(plans.map((plan) => plan.afterwards));
-    const late = new Map([...afterwards].filter(([name, file]) => !sameFile(file, during.get(name)) || !during.has(name)));
+    const late = new Map(
+        [...afterwards].filter(([name, file]) => !sameFile(file, during.get(name)) || !during.has(name)),
+    );
     if (late.size > 0) {
         parts.push({ plans: everyone, steps: [], says: "write the ledger", text: writeLedger(late, owners) });
     }
@@ -258,7 +268,10 @@ LVS_RULES`,
 export function listingName(key: string): string {
     const cut = key.lastIndexOf("/");
     const [kind = "", place = ""] = key.slice(0, cut).split("/");
-    const service = kind === "fwm" || kind === "fwm6" ? `${kind === "fwm6" ? "FWM6" : "FWM"} ${place}` : `${kind.toUpperCase()} ${place}`;
+    const service =
+        kind === "fwm" || kind === "fwm6"
+            ? `${kind === "fwm6" ? "FWM6" : "FWM"} ${place}`
+            : `${kind.toUpperCase()} ${place}`;
     return `${service} ${key.slice(cut + 1)}`;
 }
 
@@ -314,4 +327,3 @@ lvs_main
 `;
     return { text, nonce };
 }
-

@@ -1,10 +1,10 @@
+import { directorFindings } from "../checks/director";
 import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
 import { parseServiceKey } from "../ipvs/model";
 import type { Value } from "../kinds";
 import { TABLE } from "../kinds/nftables";
 import type { Want } from "../kinds/want";
-import { directorFindings } from "../checks/director";
 import { kernelOf } from "./facts";
 import type { Resource } from "./resource";
 import { directorBase, serviceWants } from "./rules";
@@ -59,23 +59,27 @@ function wants(inputs: DirectorInputs): Want[] {
         ...Object.entries(sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
         ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
         ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade)),
-        ...Object.entries(timeouts ?? {}).map(([key, value]): Want => ({ kind: "timeout", key, value: value as number })),
+        ...Object.entries(timeouts ?? {}).map(
+            ([key, value]): Want => ({ kind: "timeout", key, value: value as number }),
+        ),
         ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
             serviceWants(parseServiceKey(key), service, inputs.interface),
         ),
-        ...Object.entries(sync ?? {}).map(([role, daemon]): Want => ({
-            kind: "sync",
-            key: role,
-            value: {
-                role,
-                interface: daemon!.interface,
-                syncid: daemon!.syncid ?? defaults.syncId,
-                maxlen: daemon!.maxlen ?? 0,
-                group: daemon!.group ?? defaults.syncGroup,
-                port: daemon!.port ?? defaults.syncPort,
-                ttl: daemon!.ttl ?? defaults.syncTtl,
-            },
-        })),
+        ...Object.entries(sync ?? {}).map(
+            ([role, daemon]): Want => ({
+                kind: "sync",
+                key: role,
+                value: {
+                    role,
+                    interface: daemon!.interface,
+                    syncid: daemon!.syncid ?? defaults.syncId,
+                    maxlen: daemon!.maxlen ?? 0,
+                    group: daemon!.group ?? defaults.syncGroup,
+                    port: daemon!.port ?? defaults.syncPort,
+                    ttl: daemon!.ttl ?? defaults.syncTtl,
+                },
+            }),
+        ),
     ]);
 }
 
@@ -91,11 +95,13 @@ function ftpWants(ports: number[]): Want[] {
 function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>): Want[] {
     return [
         { kind: "table", key: TABLE, value: "1" },
-        ...list.map(({ source, destination }): Want => ({
-            kind: "masquerade",
-            key: `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`,
-            value: true as Value,
-        })),
+        ...list.map(
+            ({ source, destination }): Want => ({
+                kind: "masquerade",
+                key: `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`,
+                value: true as Value,
+            }),
+        ),
         { kind: "sysctl", key: "net.ipv4.vs.conntrack", value: "1" },
     ];
 }

@@ -23,7 +23,10 @@ export const realServer: Resource<RealServerInputs> = {
         ...(before.address === now.address ? [] : ["address"]),
         ...(portOf(before) === portOf(now) ? [] : ["port"]),
     ],
-    parts: (inputs) => [...(inputs.connection === undefined ? [] : [ownSide(inputs, inputs.connection)]), directorSide(inputs)],
+    parts: (inputs) => [
+        ...(inputs.connection === undefined ? [] : [ownSide(inputs, inputs.connection)]),
+        directorSide(inputs),
+    ],
     findings: realServerFindings,
     report: (inputs, [own]) => {
         const release = inputs.connection === undefined || own === undefined ? undefined : kernelOf(own)["release"];
@@ -69,7 +72,10 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
         settings: Object.keys(inputs.sysctls ?? {}),
         drain: 0,
         wants: (view) => {
-            const own = [...vipWants(inputs, view), ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value }))];
+            const own = [
+                ...vipWants(inputs, view),
+                ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
+            ];
             return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
         },
         findings: (view) => realServerHostFindings(inputs, view),
@@ -84,11 +90,11 @@ function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
     for (const vip of vipsOf(inputs.service)) {
         const device = tunnel === null ? undefined : tunnelWants(inputs, tunnel, vip);
         const holder = inputs.device ?? device?.name ?? "lo";
-        wants.push(
-            ...(device?.wants ?? []),
-            ...(vip.includes(":") ? [] : arpWants(inputs, view)),
-            { kind: "address", key: addressKey(holder, vip), value: { deprecated: vip.includes(":") } },
-        );
+        wants.push(...(device?.wants ?? []), ...(vip.includes(":") ? [] : arpWants(inputs, view)), {
+            kind: "address",
+            key: addressKey(holder, vip),
+            value: { deprecated: vip.includes(":") },
+        });
     }
     return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
 }
@@ -111,7 +117,11 @@ function arpWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
  * The tunnel device of ours for this real server's address: which type takes in what, by outer and inner family (tried
  * with real packets on 6.1). For gue a port takes the UDP header off, and the device behind it does the rest.
  */
-function tunnelWants(inputs: RealServerInputs, tunnel: NonNullable<DestinationValue["tunnel"]>, vip: string): { name: string; wants: Want[] } {
+function tunnelWants(
+    inputs: RealServerInputs,
+    tunnel: NonNullable<DestinationValue["tunnel"]>,
+    vip: string,
+): { name: string; wants: Want[] } {
     const local = inputs.address;
     const outer6 = local.includes(":");
     const inner6 = vip.includes(":");
@@ -119,7 +129,9 @@ function tunnelWants(inputs: RealServerInputs, tunnel: NonNullable<DestinationVa
     const type = gre ? (outer6 ? "ip6gre" : "gre") : outer6 ? "ip6tnl" : inner6 ? "sit" : "ipip";
     const name = `${DEVICE_PREFIX}${type}-${createHash("sha256").update(local).digest("hex").slice(0, 4)}`;
     const csum = gre && tunnel.checksum === "csum";
-    const modules = { ipip: ["ipip"], sit: ["sit"], ip6tnl: ["ip6_tunnel"], gre: ["ip_gre"], ip6gre: ["ip6_gre"] }[type];
+    const modules = { ipip: ["ipip"], sit: ["sit"], ip6tnl: ["ip6_tunnel"], gre: ["ip_gre"], ip6gre: ["ip6_gre"] }[
+        type
+    ];
     const family = outer6 ? "ipv6" : "ipv4";
     return {
         name,
@@ -127,12 +139,16 @@ function tunnelWants(inputs: RealServerInputs, tunnel: NonNullable<DestinationVa
             ...modules.map((key): Want => ({ kind: "module", key, value: true })),
             ...(tunnel.type === "gue"
                 ? [
-                      ...(outer6 ? ["fou", "fou6"] : ["fou"]).map((key): Want => ({ kind: "module", key, value: true })),
+                      ...(outer6 ? ["fou", "fou6"] : ["fou"]).map(
+                          (key): Want => ({ kind: "module", key, value: true }),
+                      ),
                       { kind: "fou", key: `${family}/${tunnel.port}`, value: "gue" } as Want,
                   ]
                 : []),
             { kind: "link", key: name, value: { type, local, ...(csum ? { csum } : {}) } },
-            ...(inner6 ? [] : [{ kind: "sysctl", key: interfaceSysctl("ipv4", name, "rp_filter"), value: "2" } as Want]),
+            ...(inner6
+                ? []
+                : [{ kind: "sysctl", key: interfaceSysctl("ipv4", name, "rp_filter"), value: "2" } as Want]),
         ],
     };
 }

@@ -1,4 +1,8 @@
 /** The objects of a virtual service and of its real servers on a director, which all three resources speak of. */
+
+import { destinationValue, type InlineRealServer } from "../inputs/realServer";
+import { vipsOf } from "../inputs/reference";
+import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
 import { destinationKey, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { engines, schedulerNamed } from "../ipvs/schedulers";
 import type { Value } from "../kinds";
@@ -6,9 +10,6 @@ import { addressKey } from "../kinds/address";
 import { BOOT_UNIT, bootValue } from "../kinds/boot";
 import { markKey, TABLE } from "../kinds/nftables";
 import type { Want } from "../kinds/want";
-import { destinationValue, type InlineRealServer } from "../inputs/realServer";
-import { vipsOf } from "../inputs/reference";
-import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
 
 const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
 
@@ -33,8 +34,12 @@ export function serviceWants(id: ServiceIdentity, fields: InlineService, interfa
         ...(engine === undefined ? [] : [moduleWant(engine.module)]),
         ...markWants(id, fields),
         { kind: "service", key, value: value as unknown as Value },
-        ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) => destinationWants(id, address, port, server)),
-        ...(fields.vip?.external === true || device === undefined ? [] : serviceVips(id, fields).map((vip) => vipWant(device, vip))),
+        ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) =>
+            destinationWants(id, address, port, server),
+        ),
+        ...(fields.vip?.external === true || device === undefined
+            ? []
+            : serviceVips(id, fields).map((vip) => vipWant(device, vip))),
     ];
 }
 
@@ -52,7 +57,13 @@ function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">)
     if (!("fwmark" in id) || marks === undefined) return [];
     return [
         { kind: "table", key: TABLE, value: "1" },
-        ...marks.map(({ protocol, address, port }): Want => ({ kind: "mark", key: markKey(protocol, address, port), value: id.fwmark })),
+        ...marks.map(
+            ({ protocol, address, port }): Want => ({
+                kind: "mark",
+                key: markKey(protocol, address, port),
+                value: id.fwmark,
+            }),
+        ),
     ];
 }
 

@@ -2,7 +2,7 @@ import { virtualServiceFindings } from "../checks/virtualService";
 import { destinationValue } from "../inputs/realServer";
 import { identityOf } from "../inputs/reference";
 import { realServersOf, type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
-import { destinationKey, type DestinationValue, type ServiceValue, serviceKey } from "../ipvs/model";
+import { type DestinationValue, destinationKey, type ServiceValue, serviceKey } from "../ipvs/model";
 import type { Resource } from "./resource";
 import { directorBase, serviceWants } from "./rules";
 
@@ -57,12 +57,18 @@ function reflect(inputs: VirtualServiceInputs, found: ReadonlyMap<string, unknow
     };
 }
 
-function reflectService(inputs: VirtualServiceInputs, { scheduler, persistence }: ServiceValue): Partial<VirtualServiceInputs> {
+function reflectService(
+    inputs: VirtualServiceInputs,
+    { scheduler, persistence }: ServiceValue,
+): Partial<VirtualServiceInputs> {
     return {
         ...(scheduler === (inputs.scheduler ?? "wlc") ? {} : { scheduler }),
         ...(inputs.persistence === undefined && persistence === null
             ? {}
-            : { persistence: persistence === null ? undefined : { ...inputs.persistence, timeout: persistence.timeout } }),
+            : {
+                  persistence:
+                      persistence === null ? undefined : { ...inputs.persistence, timeout: persistence.timeout },
+              }),
     };
 }
 

@@ -1,0 +1,2 @@
+import { program } from "../../../topology";
+test("x", () => { expect(typeof program).toBe("function"); });
