@@ -3,6 +3,7 @@
  * state of any version asks of it must go on working.
  */
 
+import { settled } from "../reconcile/host";
 import { director as directorResource } from "../resources/director";
 import { realServer as realServerResource } from "../resources/realServer";
 import { virtualService as virtualServiceResource } from "../resources/virtualService";
@@ -13,8 +14,11 @@ export const director = handlerOf(directorResource);
 export const virtualService = handlerOf(virtualServiceResource);
 export const realServer = handlerOf(realServerResource);
 
+// The engine interrupts its plugins and ends them a little later: what is under way on a host is let end.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
-        void closeAll().finally(() => process.exit(signal === "SIGINT" ? 130 : 143));
+        void settled()
+            .then(closeAll)
+            .finally(() => process.exit(signal === "SIGINT" ? 130 : 143));
     });
 }

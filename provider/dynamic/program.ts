@@ -21,29 +21,20 @@ interface Seen {
 
 const program = new Map<string, Seen[]>();
 
-/** For processes that see more than one program. */
-export function forgetProgram(): void {
-    program.clear();
-}
-
 /** Remembers what a resource wants, and says what contradicts others. */
 export function contradictions<Inputs extends object>(resource: Resource<Inputs>, inputs: Inputs): Finding[] {
     const owner = String((inputs as Record<string, unknown>)["owner"]);
-    const wanted = resource
-        .parts(inputs)
-        .flatMap((part) =>
-            part
-                .wants(undefined)
-                .map(
-                    ({ kind, key, value }): Seen => ({
-                        host: JSON.stringify(part.connection),
-                        kind,
-                        key,
-                        value,
-                        role: part.role,
-                    }),
-                ),
-        );
+    const wanted = resource.parts(inputs).flatMap((part) =>
+        part.wants(undefined).map(
+            ({ kind, key, value }): Seen => ({
+                host: JSON.stringify(part.connection),
+                kind,
+                key,
+                value,
+                role: part.role,
+            }),
+        ),
+    );
     program.set(owner, wanted);
     const findings: Finding[] = [];
     for (const [other, list] of program) {

@@ -1,4 +1,4 @@
-import { type Action, type Kind, ranks } from "./kind";
+import { type Kind, ranks } from "./kind";
 import { lines } from "./probe";
 
 /** The one nftables table of ours; nothing else of the host's packet filter is ever written. */

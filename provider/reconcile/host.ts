@@ -13,7 +13,7 @@ import { StepError } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
 import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
-import { type HostState, hostTime, parseSections, parseState, valueOf } from "./state";
+import { type HostState, hostTime, parseSections, parseState, valueAt } from "./state";
 
 /** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
 export interface Operation {
@@ -74,9 +74,9 @@ export function hostAt(connection: Connection, options: HostOptions): Host {
     return known;
 }
 
-/** Forgets all probes: for processes that outlive an engine's operation. */
-export function forgetHosts(): void {
-    hosts.clear();
+/** Ends when no host has work under way. */
+export async function settled(): Promise<void> {
+    await Promise.all([...hosts.values()].map((host) => host.underWay));
 }
 
 export class Host {
@@ -84,6 +84,8 @@ export class Host {
     options!: HostOptions;
     private snapshot: HostState | undefined;
     private queue: Job[] = [];
+    /** The work that is under way. */
+    underWay: Promise<void> = Promise.resolve();
     private working = false;
     private probing: Promise<HostState> | undefined;
     private readonly settings = new Set<string>();
@@ -123,7 +125,7 @@ export class Host {
                 alone: false,
                 attempts: 0,
             });
-            void this.work();
+            this.start();
         });
     }
 
@@ -141,8 +143,11 @@ export class Host {
         return grown;
     }
 
+    private start(): void {
+        if (!this.working) this.underWay = this.work();
+    }
+
     private async work(): Promise<void> {
-        if (this.working) return;
         this.working = true;
         try {
             // Whatever arrives in this turn of the event loop joins the first batch.
@@ -285,7 +290,7 @@ export class Host {
             this.options.say(`${this.name}: waiting for connections: ${(error as Error).message}`);
         }
         this.queue.push(...list.map(({ job }) => job));
-        void this.work();
+        this.start();
     }
 
     private remember(job: Job, plan: Plan, base: HostState): void {
@@ -397,7 +402,7 @@ export class Host {
             more &&
             [...answer.state.ledger.values()].some((file) =>
                 file.claims.some(
-                    ({ kind, key }) => kind === "sysctl" && valueOf(answer.state, kind, key) === undefined,
+                    ({ kind, key }) => kind === "sysctl" && valueAt(answer.state, kind, key) === undefined,
                 ),
             );
         if (missing) return this.probe(locked);
@@ -541,7 +546,7 @@ export class Host {
         return this.stepError(
             "LVS-VERIFY",
             `${goal.kind} ${goal.key}`,
-            `asked for ${show(goal.value)}, the host then has ${show(valueOf(answer.state, goal.kind, goal.key))}`,
+            `asked for ${show(goal.value)}, the host then has ${show(valueAt(answer.state, goal.kind, goal.key))}`,
             "The kernel or another program on the host holds another value.",
         );
     }
@@ -568,7 +573,7 @@ interface Answer {
 }
 
 function met(kind: string, key: string, value: unknown, state: HostState): boolean {
-    const have = valueOf(state, kind, key);
+    const have = valueAt(state, kind, key);
     return value === undefined ? have === undefined : satisfied(kind, key, value as never, have);
 }
 

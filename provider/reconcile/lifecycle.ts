@@ -11,7 +11,7 @@ import { StepError } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
 import { type Deed, plan, type Request, satisfied } from "./plan";
-import { effective, type HostState, valueOf } from "./state";
+import { effective, type HostState, valueAt } from "./state";
 
 export interface Identity extends Owner {
     /** The incarnation, kept in the outputs. */
@@ -141,7 +141,7 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
                 : "absent";
         for (const want of wants) {
             const row = kindOf(want.kind);
-            const have = valueOf(state, want.kind, want.key);
+            const have = valueAt(state, want.kind, want.key);
             if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot")
                 traces++;
             const shared = effective(state, stack, want.kind, want.key);

@@ -8,7 +8,7 @@ import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
 import { type Claim, describeOwner, type Found, fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
 import { commandLine } from "./script";
-import { type HostState, holders, hostTime, machineOf, valueOf } from "./state";
+import { type HostState, holders, hostTime, machineOf, valueAt } from "./state";
 
 /** What one resource asks of one host. */
 export interface Request extends Owner {
@@ -226,7 +226,7 @@ function sameplace(a: { kind: string; key: string }, b: { kind: string; key: str
 /** Settings that a module brings must be read before they are claimed: else what was found would be lost. */
 function needsModulesFirst(wants: Want[], state: HostState): boolean {
     const missing = wants.some(
-        ({ kind, key }) => (kind === "module" || kind === "parameter") && valueOf(state, kind, key) === undefined,
+        ({ kind, key }) => (kind === "module" || kind === "parameter") && valueAt(state, kind, key) === undefined,
     );
     return (
         missing &&
@@ -234,7 +234,7 @@ function needsModulesFirst(wants: Want[], state: HostState): boolean {
             ({ kind, key }) =>
                 kindOf(kind).nature === "setting" &&
                 kindOf(kind).rank(key) !== ranks.linkSetting &&
-                valueOf(state, kind, key) === undefined,
+                valueAt(state, kind, key) === undefined,
         )
     );
 }
@@ -243,7 +243,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
     const { request, state, base, others } = scene;
     const row = kindOf(given.kind);
     const { kind, key } = given;
-    const have = valueOf(state, kind, key);
+    const have = valueAt(state, kind, key);
     const want = yielding(given, have, base?.maintenance.includes(key) ?? false);
     const previous = base?.claims.find((claim) => sameplace(claim, given));
     const sharers = holders(others, kind, key);
@@ -278,7 +278,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
     const parent = row.parent?.(key);
     if (
         parent !== undefined &&
-        valueOf(state, parent.kind, parent.key) === undefined &&
+        valueAt(state, parent.kind, parent.key) === undefined &&
         !all.some((each) => sameplace(each, parent))
     ) {
         throw new StepError(
@@ -322,7 +322,7 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | un
     const { request, state, others, notes } = scene;
     const { kind, key, found } = claim;
     const row = kindOf(kind);
-    const have = valueOf(state, kind, key);
+    const have = valueAt(state, kind, key);
     const sharers = holders(others, kind, key);
     if (sharers.length > 0) {
         const value = sharers[0]!.claim.value;
@@ -456,7 +456,7 @@ export function planUndo(deed: Deed, state: HostState): Plan {
     const goals: Plan["goals"] = [];
     const steps = [...deed.changes].reverse().flatMap(({ kind, key, before, after }): Step[] => {
         const row = kindOf(kind);
-        const have = valueOf(state, kind, key);
+        const have = valueAt(state, kind, key);
         const same = (value: Value | undefined) =>
             value === undefined ? have === undefined : satisfied(kind, key, value, have);
         if (same(before) || row.nature === "standing") return [];

@@ -70,7 +70,7 @@ export function hostTime(state: HostState): number {
 }
 
 /** An object's value on the host; undefined: not there. */
-export function valueOf(state: { objects: Objects }, kind: string, key: string): Value | undefined {
+export function valueAt(state: { objects: Objects }, kind: string, key: string): Value | undefined {
     return state.objects.get(kind)?.get(key);
 }
 
