@@ -26,14 +26,13 @@ export class Interruption {
     }
 
     /**
-     * npm runs us in a shell, which ends on a signal without telling us, and npm with it. That they have gone is the
-     * signal, then.
+     * npm that is ended does not always tell us: the shell between it and us may keep a signal to itself. So that npm
+     * or its shell has gone is taken for the signal.
      */
     #watchNpm() {
-        const [shell, npm] = ancestors();
+        const before = npmAbove().join();
         const timer = setInterval(() => {
-            const now = ancestors();
-            if (now[0] === shell && now[1] === npm) return;
+            if (npmAbove().join() === before) return;
             clearInterval(timer);
             this.#arrived("SIGTERM");
         }, 250);
@@ -85,16 +84,27 @@ function deliver(child, name) {
     }
 }
 
-/** The numbers of the parent and its parent. */
-function ancestors() {
-    return [process.ppid, parentOf(process.ppid)];
+/** The processes from our parent up to npm, which is the parent or, with a shell between, the parent's parent. */
+function npmAbove() {
+    const parent = process.ppid;
+    return commandOf(parent).startsWith("npm") ? [parent] : [parent, parentOf(parent)];
+}
+
+/** @param {number} pid */
+function commandOf(pid) {
+    return read(`/proc/${pid}/cmdline`);
 }
 
 /** @param {number} pid */
 function parentOf(pid) {
+    return Number(/^PPid:\s*(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
+/** @param {string} path */
+function read(path) {
     try {
-        return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+        return readFileSync(path, "utf8");
     } catch {
-        return 0;
+        return "";
     }
 }

@@ -140,12 +140,11 @@ function checkedMaps(args: LvsClusterArgs, wrong: string[]): Record<(typeof part
             wrong.push(`${part}: expected a map by name`);
             return {};
         }
-        const entries = Object.entries(value).filter(([key, entry]) => {
-            if (isMap(entry)) return true;
-            wrong.push(`${part}.${key}: expected a map of its fields`);
-            return false;
+        const entries = Object.entries(value).map(([key, entry]) => {
+            if (!isMap(entry)) wrong.push(`${part}.${key}: expected a map of its fields`);
+            return [key, isMap(entry) ? entry : {}] as const;
         });
-        return Object.fromEntries(entries) as Record<string, object>;
+        return Object.fromEntries(entries);
     };
     return { directors: map("directors"), services: map("services"), realServers: map("realServers") };
 }

@@ -7,9 +7,10 @@ import { connectionSchema } from "../ssh/connection";
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
 /** A text of one line: a line break or control character is never meant, and is refused everywhere. */
-export const text = z
-    .string()
-    .refine((value) => !control.test(value), "must not hold line breaks or control characters");
+export const text = z.string().refine((value) => !control.test(value), {
+    error: "must not hold line breaks or control characters",
+    abort: true,
+});
 
 /** A whole number within the range that ipvsadm and the kernel take. */
 export function whole({ min, max }: Pick<Limit, "min" | "max">) {

@@ -61,21 +61,18 @@ function failuresOf(issue: z.core.$ZodIssue, given: unknown, schema: z.core.$Zod
             reason: `is not known here${suggestion(key, schema, issue.path)}`,
         }));
     }
-    if (issue.code === "invalid_key" || issue.code === "invalid_union") {
-        const inner = issue.code === "invalid_key" ? issue.issues[0] : issue.errors.flat()[0];
-        return [
-            {
-                property,
-                reason:
-                    issue.message !== "Invalid input" && issue.code === "invalid_union"
-                        ? `${issue.message}${got(given, issue.path)}`
-                        : (inner?.message ?? issue.message),
-            },
-        ];
+    if (issue.code === "invalid_key") return [{ property, reason: issue.issues[0]?.message ?? issue.message }];
+    if ((issue.code === "invalid_type" || issue.code === "invalid_union") && at(given, issue.path) === undefined) {
+        return [{ property, reason: "is required" }];
+    }
+    if (issue.code === "invalid_union") {
+        // Of the kinds of value that may stand here one fits, and its content is wrong; or none fits.
+        const content = issue.errors
+            .flat()
+            .find(({ code, message }) => code !== "invalid_type" && message !== "Invalid input");
+        return [{ property, reason: content?.message ?? `${issue.message}${got(given, issue.path)}` }];
     }
     if (issue.code === "custom") return [{ property, reason: issue.message }];
-    if (issue.code === "invalid_type" && at(given, issue.path) === undefined)
-        return [{ property, reason: "is required" }];
     if (issue.code === "invalid_value") {
         return [{ property, reason: `expected ${list(issue.values.map(String))}${got(given, issue.path)}` }];
     }
@@ -135,17 +132,19 @@ function knownAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[
     }
 }
 
-/** Levenshtein's distance. */
+/** How many letters were left out, added, mistaken, or swapped with their neighbour. */
 function distance(a: string, b: string): number {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
     for (let i = 1; i <= a.length; i++) {
-        const next = [i];
+        rows[i] = [i];
         for (let j = 1; j <= b.length; j++) {
-            next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+            const from = (up: number, left: number) => rows[i - up]![j - left]!;
+            const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? from(2, 2) + 1 : i + j;
+            const mistaken = from(1, 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+            rows[i]![j] = Math.min(from(1, 0) + 1, from(0, 1) + 1, mistaken, swapped);
         }
-        row = next;
     }
-    return row[b.length]!;
+    return rows[a.length]![b.length]!;
 }
 
 /** What was given, unless it is part of a connection, which may hold secrets. */
@@ -156,7 +155,7 @@ function got(given: unknown, path: readonly PropertyKey[]): string {
     if (isObject(value)) return ", got a map";
     // A list of maps may hold a connection too.
     if (Array.isArray(value) && value.some((each) => each !== null && typeof each === "object")) return ", got a list";
-    const text = JSON.stringify(value);
+    const text = typeof value === "number" ? String(value) : JSON.stringify(value);
     return `, got ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
 }
 

@@ -70,11 +70,13 @@ export function contradictions(value: Rule, context: z.RefinementCtx): void {
         });
     }
     const lower = value.lowerThreshold ?? 0;
-    if (lower > (value.upperThreshold ?? 0)) {
+    const upper = value.upperThreshold ?? 0;
+    // One that is out of its range has been said already.
+    if (lower > upper && lower <= limits.lowerThreshold.max && upper >= limits.upperThreshold.min) {
         context.addIssue({
             code: "custom",
             path: ["lowerThreshold"],
-            message: `${lower} is above upperThreshold (${value.upperThreshold ?? 0}): the kernel refuses it`,
+            message: `${lower} is above upperThreshold (${upper}): the kernel refuses it`,
         });
     }
 }

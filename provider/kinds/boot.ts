@@ -1,4 +1,4 @@
-import { BOOT_SCRIPT, BOOT_UNIT, bootFiles } from "./bootFiles";
+import { BOOT_SCRIPT, BOOT_UNIT, bootFiles, readBoot } from "./bootFiles";
 import { type Action, type Kind, ranks } from "./kind";
 import { lines } from "./probe";
 
@@ -11,7 +11,10 @@ export const bootKind: Kind<string> = {
     nature: "thing",
     clashes: false,
     rank: () => ranks.boot,
-    read: (probe) => new Map(lines(probe, "boot").map((line) => [BOOT_UNIT, line])),
+    read: (probe) => {
+        const value = readBoot(lines(probe, "boot"));
+        return new Map(value === undefined ? [] : [[BOOT_UNIT, value]]);
+    },
     set: () => [
         ...Object.entries(bootFiles).map(
             ([path, { text, mode }]): Action => ({ script: WRITE, words: [path, mode], texts: [text] }),

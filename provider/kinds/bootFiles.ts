@@ -88,10 +88,17 @@ export const bootValue = `${[SCRIPT, UNIT].map(cksum).join(" ")} enabled`;
 
 /** The probe's command that says it. */
 export const bootProbe = `if [ -e ${UNIT_PATH} ] || [ -e ${BOOT_SCRIPT} ]; then
-    e=disabled
-    [ -L /etc/systemd/system/multi-user.target.wants/${BOOT_UNIT} ] && e=enabled
-    printf '%s %s %s\\n' "$(cksum 2>/dev/null < ${BOOT_SCRIPT})" "$(cksum 2>/dev/null < ${UNIT_PATH})" "$e"
+    cksum ${BOOT_SCRIPT} ${UNIT_PATH} 2>/dev/null
+    [ -L /etc/systemd/system/multi-user.target.wants/${BOOT_UNIT} ] && echo enabled
 fi`;
+
+/** The value out of what that printed: checksum, size and path of each file, and whether the unit is enabled. */
+export function readBoot(printed: string[]): string | undefined {
+    if (printed.length === 0) return undefined;
+    const sum = (path: string) =>
+        /^(\d+ \d+) /.exec(printed.find((line) => line.endsWith(` ${path}`)) ?? "")?.[1] ?? "absent";
+    return [sum(BOOT_SCRIPT), sum(UNIT_PATH), printed.includes("enabled") ? "enabled" : "disabled"].join(" ");
+}
 
 /** POSIX cksum(1): its CRC and the number of bytes. */
 export function cksum(text: string): string {

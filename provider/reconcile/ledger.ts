@@ -10,6 +10,7 @@
  *     machine <machine-id> <product uuid>
  *     boot yes
  *     claim <rank> <kind> <key> <value> <found> <command>      (separated by tabs)
+ *     end <number of lines before it>                          (by which a file that is not whole is known)
  */
 import { createHash } from "node:crypto";
 import type { Value } from "../kinds";
@@ -109,6 +110,8 @@ export function renderLedger(file: LedgerFile): string {
                 ].join("\t"),
             ),
     ];
+    if (file.claims.some(({ kind, key }) => /\t/.test(kind + key))) throw new Error("a ledger key cannot hold a tab");
+    lines.push(`end ${lines.length}`);
     for (const line of lines) {
         if (/[\n\r\0]/.test(line)) throw new Error(`a ledger line cannot hold a line break: ${JSON.stringify(line)}`);
     }
@@ -128,6 +131,8 @@ function unescapeCommand(text: string): string {
     return text.replace(/\\(.)/g, (_, c: string) => ({ n: "\n", t: "\t" })[c] ?? c);
 }
 
+const HEADS = ["owner", "id", "token", "sequence", "machine", "boot", "draining"];
+
 /** Reads one file. */
 export function parseLedger(name: string, text: string): LedgerFile {
     const lines = text.split("\n").filter((line) => line !== "");
@@ -136,31 +141,37 @@ export function parseLedger(name: string, text: string): LedgerFile {
     if (Number(format) > FORMAT) {
         throw new UnreadableLedger(name, `its format ${format} is newer than ${FORMAT}: a newer pulumi-lvs wrote it`);
     }
+    if (lines.at(-1) !== `end ${lines.length - 1}`) throw new UnreadableLedger(name, "it is not whole: it was damaged");
     const heads = new Map<string, string>();
     const claims: Claim[] = [];
     const maintenance: string[] = [];
-    for (const line of lines.slice(1)) {
+    for (const line of lines.slice(1, -1)) {
         if (line.startsWith("claim\t")) claims.push(parseClaim(name, line));
         else {
             const at = line.indexOf(" ");
             const [head, rest] = [line.slice(0, at), line.slice(at + 1)];
             if (head === "maintenance") maintenance.push(rest);
-            else heads.set(head, rest);
+            else if (HEADS.includes(head)) heads.set(head, rest);
+            else throw new UnreadableLedger(name, `${JSON.stringify(line)} is no line of it: it was damaged`);
         }
     }
-    const need = (head: string): string => {
+    const need = (head: string, pattern = /^/): string => {
         const value = heads.get(head);
         if (value === undefined) throw new UnreadableLedger(name, `it has no line \`${head}\`: it was damaged`);
+        if (!pattern.test(value)) throw new UnreadableLedger(name, `its line \`${head}\` was damaged`);
         return value;
     };
+    if (fileName({ owner: need("owner"), id: need("id") }) !== name) {
+        throw new UnreadableLedger(name, "it is not the file of the resource that it names: it was damaged or copied");
+    }
     const draining = /^(\d+) (.+)$/.exec(heads.get("draining") ?? "");
     return {
         owner: need("owner"),
         id: need("id"),
         token: need("token"),
-        sequence: Number(need("sequence")),
+        sequence: Number(need("sequence", /^\d{1,15}$/)),
         machine: need("machine"),
-        boot: need("boot") === "yes",
+        boot: need("boot", /^(yes|no)$/) === "yes",
         ...(draining === null ? {} : { draining: { until: Number(draining[1]), key: draining[2]! } }),
         maintenance,
         claims,
@@ -171,6 +182,7 @@ function parseClaim(name: string, line: string): Claim {
     const [, rank, kind, key, value, found, command] = line.split("\t");
     try {
         if (command === undefined) throw new Error("a field is missing");
+        if (!/^\d{1,3}$/.test(rank!)) throw new Error("the rank is no number");
         return {
             rank: Number(rank),
             kind: kind!,

@@ -36,7 +36,7 @@ const OPTIONS =
 
 const words = (list: readonly string[]) => ["ipvsadm", ...list].join(" ");
 
-/** The functions `lvs_probe`, `lvs_inform`, and `lvs_sum FILE`: the checksum of a probe's output, nonce and counters aside. */
+/** The functions `lvs_probe`, `lvs_inform`, and `lvs_sum FILE`: the checksum of a probe's output, nonce, counters and lifetimes aside. */
 export const probeFunctions = `
 lvs_section() { printf '\\n%s %s\\n' "$LVS_NONCE" "$1"; }
 lvs_probe() {
@@ -44,9 +44,9 @@ lvs_probe() {
     cd /proc/sys && grep -s . ${settings.join(" ")} $LVS_SETTINGS
     cd /
     lvs_section modules
-    cut -d' ' -f1 /proc/modules 2>/dev/null
+    while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
     lvs_section address
-    ip -o addr show 2>/dev/null | sed 's/ *valid_lft.*//;s/ dynamic//'
+    ip -o addr show 2>/dev/null
     lvs_section link
     for d in /sys/class/net/${DEVICE_PREFIX}*; do
         [ -e "$d" ] && ip -d -o link show dev "\${d##*/}"

@@ -1,4 +1,5 @@
 import { directorFindings } from "../checks/director";
+import { hostFindings } from "../checks/host";
 import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
 import { parseServiceKey } from "../ipvs/model";
@@ -7,7 +8,7 @@ import { TABLE } from "../kinds/nftables";
 import type { Want } from "../kinds/want";
 import { kernelOf } from "./facts";
 import type { Resource } from "./resource";
-import { directorBase, serviceWants } from "./rules";
+import { directorBase, serviceHostFindings, serviceWants } from "./rules";
 
 /** A director: kernel, settings, masquerading, connection synchronisation, and services that are declared inline. */
 export const director: Resource<DirectorInputs> = {
@@ -23,7 +24,12 @@ export const director: Resource<DirectorInputs> = {
             settings: Object.keys(inputs.sysctls ?? {}),
             drain: longestDrain(inputs),
             wants: () => wants(inputs),
-            findings: () => [],
+            findings: (view) => [
+                ...hostFindings(view, wants(inputs)),
+                ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
+                    serviceHostFindings(parseServiceKey(key), service, inputs.interface, view),
+                ),
+            ],
         },
     ],
     findings: directorFindings,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { hostFindings } from "../checks/host";
 import { realServerFindings, realServerHostFindings } from "../checks/realServer";
 import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
 import { identityOf, vipsOf } from "../inputs/reference";
@@ -50,35 +51,37 @@ function ruleKey(inputs: RealServerInputs): string {
 
 function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
     const { director } = inputs.service;
+    const wants = [
+        ...directorBase(director.persistAcrossReboot),
+        ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs),
+    ];
     return {
         role: "director",
         connection: director.connection,
         boot: director.persistAcrossReboot !== false,
         settings: [],
         drain: inputs.drain?.timeout ?? 30,
-        wants: () => [
-            ...directorBase(director.persistAcrossReboot),
-            ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs),
-        ],
-        findings: () => [],
+        wants: () => wants,
+        findings: (view) => hostFindings(view, wants),
     };
 }
 
 function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Part<ConnectionReference> {
+    const wants = (view: HostView | undefined): Want[] => {
+        const own = [
+            ...vipWants(inputs, view),
+            ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
+        ];
+        return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
+    };
     return {
         role: "realServer",
         connection,
         boot: inputs.persistAcrossReboot !== false,
         settings: Object.keys(inputs.sysctls ?? {}),
         drain: 0,
-        wants: (view) => {
-            const own = [
-                ...vipWants(inputs, view),
-                ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
-            ];
-            return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
-        },
-        findings: (view) => realServerHostFindings(inputs, view),
+        wants,
+        findings: (view) => [...hostFindings(view, wants(view)), ...realServerHostFindings(inputs, view)],
     };
 }
 

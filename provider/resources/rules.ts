@@ -1,5 +1,6 @@
 /** The objects of a virtual service and of its real servers on a director, which all three resources speak of. */
 
+import { vipFindings } from "../checks/host";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { vipsOf } from "../inputs/reference";
 import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
@@ -9,7 +10,7 @@ import type { Value } from "../kinds";
 import { addressKey } from "../kinds/address";
 import { BOOT_UNIT, bootValue } from "../kinds/boot";
 import { markKey, TABLE } from "../kinds/nftables";
-import type { Want } from "../kinds/want";
+import type { Finding, HostView, Want } from "../kinds/want";
 
 const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
 
@@ -41,6 +42,17 @@ export function serviceWants(id: ServiceIdentity, fields: InlineService, interfa
             ? []
             : serviceVips(id, fields).map((vip) => vipWant(device, vip))),
     ];
+}
+
+/** What a director shows against a service: an address that nobody brings to it. */
+export function serviceHostFindings(
+    id: ServiceIdentity,
+    fields: InlineService,
+    interface_: string | undefined,
+    view: HostView,
+): Finding[] {
+    const placed = fields.vip?.external === true || (fields.vip?.interface ?? interface_) !== undefined;
+    return vipFindings(view, serviceVips(id, fields), placed);
 }
 
 /** The addresses of a service that belong on its director. */

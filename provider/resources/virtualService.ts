@@ -1,10 +1,12 @@
+import { hostFindings } from "../checks/host";
 import { virtualServiceFindings } from "../checks/virtualService";
 import { destinationValue } from "../inputs/realServer";
 import { identityOf } from "../inputs/reference";
 import { realServersOf, type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
 import { type DestinationValue, destinationKey, type ServiceValue, serviceKey } from "../ipvs/model";
+import type { Want } from "../kinds/want";
 import type { Resource } from "./resource";
-import { directorBase, serviceWants } from "./rules";
+import { directorBase, serviceHostFindings, serviceWants } from "./rules";
 
 /** A virtual service on one director, with its VIP, its marks, and real servers that are declared inline. */
 export const virtualService: Resource<VirtualServiceInputs> = {
@@ -22,11 +24,11 @@ export const virtualService: Resource<VirtualServiceInputs> = {
             boot: inputs.director.persistAcrossReboot !== false,
             settings: [],
             drain: inputs.drain?.timeout ?? 30,
-            wants: () => [
-                ...directorBase(inputs.director.persistAcrossReboot),
-                ...serviceWants(identityOf(inputs), inputs, inputs.director.interface),
+            wants: () => wants(inputs),
+            findings: (view) => [
+                ...hostFindings(view, wants(inputs)),
+                ...serviceHostFindings(identityOf(inputs), inputs, inputs.director.interface, view),
             ],
-            findings: () => [],
         },
     ],
     findings: virtualServiceFindings,
@@ -34,6 +36,13 @@ export const virtualService: Resource<VirtualServiceInputs> = {
     reflect,
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: inputs.deleteForeign ?? false }),
 };
+
+function wants(inputs: VirtualServiceInputs): Want[] {
+    return [
+        ...directorBase(inputs.director.persistAcrossReboot),
+        ...serviceWants(identityOf(inputs), inputs, inputs.director.interface),
+    ];
+}
 
 function withFamily(inputs: VirtualServiceInputs) {
     return inputs.fwmark === undefined ? inputs : { ...inputs, family: inputs.family ?? "ipv4" };

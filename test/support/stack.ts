@@ -13,7 +13,7 @@ export interface TestStack {
     use(program: PulumiFn): Promise<void>;
     /** What an operation would do or did, without the unchanged: `{ create: 2, update: 1 }`. */
     preview(options?: { refresh?: boolean }): Promise<Summary>;
-    up(options?: { refresh?: boolean }): Promise<Summary>;
+    up(options?: { refresh?: boolean; replace?: string[] }): Promise<Summary>;
     refresh(): Promise<Summary>;
     destroy(): Promise<Summary>;
     /** The text of the state file. */
@@ -32,7 +32,7 @@ export interface StackOptions {
     project?: string;
     name?: string;
     config?: Record<string, string>;
-    /** A directory whose files are the project's (Pulumi.yaml, Pulumi.<stack>.yaml): copied. */
+    /** A directory whose files are the project's (Pulumi.yaml, Pulumi.<stack>.yaml): copied. Its name is the project's. */
     from?: string;
     /** Where the project's directory is made: from there `pulumi-lvs` resolves. Default: inside the checkout. */
     under?: string;
@@ -50,7 +50,7 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
         }
     }
     const name = options.name ?? "test";
-    const project = options.project ?? "test";
+    const project = options.project ?? (options.from === undefined ? "test" : projectName(options.from));
     const settings = {
         workDir: directory,
         pulumiHome: join(directory, ".home"),
@@ -111,6 +111,11 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
         },
     };
     return self;
+}
+
+function projectName(directory: string): string {
+    const text = readFileSync(join(directory, "Pulumi.yaml"), "utf8");
+    return /^name: (\S+)$/m.exec(text)?.[1] ?? "test";
 }
 
 function without(changes: OpMap, name: "same"): OpMap {

@@ -1,0 +1,126 @@
+/** What a host shows before anything is done there: what is wanted of it and it cannot give. */
+import { parseAddressKey } from "../kinds/address";
+import { DEVICE_PREFIX } from "../kinds/kind";
+import { fact, lines } from "../kinds/probe";
+import type { Finding, HostView, Want } from "../kinds/want";
+
+const error = (code: string, property: string, message: string): Finding => ({
+    code,
+    severity: "error",
+    property,
+    message,
+});
+
+/** Everything that stands in the way of these wants. */
+export function hostFindings(view: HostView, wants: Want[]): Finding[] {
+    return [
+        ...rights(view),
+        ...tools(view, wants),
+        ...wants.filter(({ kind }) => kind === "module").flatMap(({ key }) => moduleFindings(view, key)),
+        ...devices(view, wants),
+    ];
+}
+
+function rights({ probe }: HostView): Finding[] {
+    const uid = fact(probe, "uid");
+    if (uid === undefined || uid === "0") return [];
+    return [
+        error("LVS-NOT-ROOT", "connection", `this user is not root (uid ${uid}): set \`sudo: true\` in the connection`),
+    ];
+}
+
+/** The program that a kind is set with, and the Debian package that has it. */
+const programs: Record<string, { tool: string; hint: string }> = {
+    service: { tool: "ipvsadm", hint: "install it (Debian: ipvsadm)" },
+    destination: { tool: "ipvsadm", hint: "install it (Debian: ipvsadm)" },
+    table: { tool: "nft", hint: "install it (Debian: nftables)" },
+    address: { tool: "ip", hint: "install it (Debian: iproute2)" },
+    module: { tool: "modprobe", hint: "install it (Debian: kmod)" },
+    boot: { tool: "systemctl", hint: "this host has no systemd: set `persistAcrossReboot: false`" },
+};
+
+function tools({ probe }: HostView, wants: Want[]): Finding[] {
+    const needed = new Map(
+        wants.flatMap(({ kind }) => (kind in programs ? [[programs[kind]!.tool, programs[kind]!]] : [])),
+    );
+    const missing = [...needed.values()].filter(({ tool }) => fact(probe, `tool.${tool}`) === undefined);
+    const findings = missing.map(({ tool, hint }) =>
+        error(tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL", "", `the host has no \`${tool}\`: ${hint}`),
+    );
+    const announces = wants.some(({ kind, key }) => kind === "address" && isOnNetwork(key) && !key.includes(":"));
+    if (announces && fact(probe, "tool.arping") === undefined) {
+        findings.push({
+            code: "LVS-NO-ARPING",
+            severity: "warning",
+            property: "",
+            message:
+                "the host has no `arping`: a VIP is not announced, and its neighbours may send to the old place for a while (Debian: iputils-arping)",
+        });
+    }
+    return findings;
+}
+
+/** Whether the running kernel has a module or can load it. A host that does not say is taken at its word later. */
+export function moduleFindings({ probe }: HostView, module: string): Finding[] {
+    const has = (section: string) => lines(probe, section).includes(module);
+    if (has("modules") || has("builtin")) return [];
+    const release = fact(probe, "release") ?? "?";
+    const blocked = lines(probe, "blacklist").find((line) =>
+        new RegExp(`^install +${module} +(/usr)?/bin/(false|true)`).test(line),
+    );
+    if (blocked !== undefined) {
+        return [
+            error(
+                "LVS-MODULE-BLOCKED",
+                "",
+                `loading the kernel module ${module} is switched off by modprobe's config: ${blocked}`,
+            ),
+        ];
+    }
+    const known = lines(probe, "loadable").length + lines(probe, "builtin").length > 0;
+    if (!known || has("loadable")) return [];
+    return [
+        error(
+            "LVS-MODULE",
+            "",
+            `the running kernel ${release} has no module ${module}: install its modules package, or boot the kernel whose modules are installed (an upgraded kernel needs a reboot)`,
+        ),
+    ];
+}
+
+function devices({ probe }: HostView, wants: Want[]): Finding[] {
+    const there = lines(probe, "mtu").map((line) => line.split(" ")[0]);
+    if (there.length === 0) return [];
+    const wanted = new Set(
+        wants
+            .filter(({ kind, key }) => kind === "address" && isOnNetwork(key))
+            .map(({ key }) => parseAddressKey(key).device),
+    );
+    return [...wanted]
+        .filter((device) => !there.includes(device))
+        .map((device) =>
+            error("LVS-NO-INTERFACE", "interface", `this host has no interface ${device}; it has ${there.join(", ")}`),
+        );
+}
+
+function isOnNetwork(key: string): boolean {
+    const { device } = parseAddressKey(key);
+    return device !== "lo" && !device.startsWith(DEVICE_PREFIX);
+}
+
+/** A service's address that nobody brings to the director. */
+export function vipFindings(view: HostView, vips: string[], placed: boolean): Finding[] {
+    if (placed) return [];
+    const held = new Set(
+        [...(view.objects.get("address")?.keys() ?? [])].map((key) => parseAddressKey(key).address.split("/")[0]),
+    );
+    return vips
+        .filter((vip) => !held.has(vip))
+        .map((vip) =>
+            error(
+                "LVS-NO-VIP",
+                "vip",
+                `no device of this director has ${vip}, and none is named to take it: set \`interface\` of the Director, or \`vip.external\` where keepalived or a router brings it`,
+            ),
+        );
+}
