@@ -149,12 +149,14 @@ function findLab(hostsFile) {
  * @returns {Promise<number>} its exit status as a shell would give it
  */
 function child(program, args, env, stop) {
-    return new Promise((done, fail) => {
+    return new Promise((done) => {
         const started = spawn(program, args, { stdio: "inherit", env, detached: !sharesTerminal() });
         stop.passTo(started);
+        // As a shell would: 127 for what is not there, 126 for what cannot be run.
         started.on("error", (error) => {
             const missing = /** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT";
-            fail(new LabError(missing ? `${program}: command not found` : `${program}: ${error.message}`));
+            process.stderr.write(`lab: ${program}: ${missing ? "command not found" : error.message}\n`);
+            done(missing ? 127 : 126);
         });
         started.on("exit", (code, signal) => done(code ?? 128 + (signal ? constants.signals[signal] : 0)));
     });

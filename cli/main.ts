@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/** `npx lvs …`: looks at hosts outside of any stack. Each command is a row. */
+import { parseArgs } from "node:util";
+import { closeAll } from "../provider/ssh/session";
+import { claims } from "./claims";
+import { doctor } from "./doctor";
+import { connectionOptions, Usage } from "./host";
+import { status } from "./status";
+
+/** A command: what it is for, and what it does with its arguments; it returns the exit status. */
+export interface Command {
+    usage: string;
+    run(positionals: string[], values: Record<string, string | boolean | undefined>): Promise<number>;
+}
+
+const commands: Record<string, Command> = { doctor, status, claims };
+
+const HELP = `lvs: looks at the hosts of a Linux Virtual Server
+
+${Object.values(commands)
+    .map(({ usage }) => usage)
+    .join("\n")}
+
+Where HOST is [USER@]HOST[:PORT]; options of the connection:
+    -i, --identity FILE    private key (default: the SSH agent, SSH_AUTH_SOCK)
+    --known-hosts FILE     known_hosts file (default: ~/.ssh/known_hosts)
+    --sudo                 become root by sudo -n
+    --json                 machine-readable
+`;
+
+async function main(): Promise<number> {
+    const { values, positionals } = parseArgs({
+        options: {
+            ...connectionOptions,
+            json: { type: "boolean" },
+            restore: { type: "boolean" },
+            help: { type: "boolean", short: "h" },
+        },
+        allowPositionals: true,
+    });
+    const command = commands[positionals[0] ?? ""];
+    if (values.help === true || command === undefined) {
+        process.stdout.write(HELP);
+        return values.help === true ? 0 : 2;
+    }
+    return command.run(positionals.slice(1), values);
+}
+
+main()
+    .catch((error: unknown) => {
+        process.stderr.write(`lvs: ${error instanceof Error ? error.message : String(error)}\n`);
+        return error instanceof Usage || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") === true
+            ? 2
+            : 1;
+    })
+    .then(async (code) => {
+        await closeAll();
+        process.exitCode = code;
+    });
