@@ -11,6 +11,7 @@ type AddressValue = { deprecated: boolean };
 export const addressKind: Kind<AddressValue> = {
     name: "address",
     nature: "thing",
+    tool: "ip",
     rank: () => ranks.address,
     read: (probe) =>
         new Map(

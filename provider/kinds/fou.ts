@@ -5,6 +5,7 @@ import { lines } from "./probe";
 export const fouKind: Kind<"gue"> = {
     name: "fou",
     nature: "thing",
+    tool: "ip",
     rank: () => ranks.fou,
     read: (probe) =>
         new Map(

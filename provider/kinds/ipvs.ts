@@ -42,6 +42,7 @@ type Plain<T> = T & Record<string, Value>;
 export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
     name: "service",
     nature: "rule",
+    tool: "ipvsadm",
     rank: () => ranks.service,
     read: (probe) => new Map(tableOf(probe).services as Map<string, never>),
     set: (key, want, have) =>
@@ -54,6 +55,7 @@ export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
 export const destinationKind: Kind<Plain<DestinationValue & { tunnel: Value }>> = {
     name: "destination",
     nature: "rule",
+    tool: "ipvsadm",
     rank: () => ranks.destination,
     read: (probe) => new Map(tableOf(probe).destinations as Map<string, never>),
     set: (key, want, have) =>
@@ -67,6 +69,7 @@ export const destinationKind: Kind<Plain<DestinationValue & { tunnel: Value }>> 
 export const timeoutKind: Kind<number> = {
     name: "timeout",
     nature: "setting",
+    tool: "ipvsadm",
     rank: () => ranks.timeouts,
     read: (probe) => {
         const text = probe.section("ipvs.timeouts");
@@ -80,6 +83,7 @@ export const timeoutKind: Kind<number> = {
 export const syncKind: Kind<Plain<SyncDaemon>> = {
     name: "sync",
     nature: "rule",
+    tool: "ipvsadm",
     rank: () => ranks.sync,
     read: (probe) =>
         new Map(

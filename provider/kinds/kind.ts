@@ -56,6 +56,10 @@ export interface Kind<V extends Value = Value> {
     restore?(key: string, found: V, have: V): Action[];
     /** What sets it at boot, where that differs from `set` of an absent object. */
     boot?(key: string, want: V): Action[];
+    /** Only this package makes such objects: one that nobody claims is a leftover of ours, and goes with its last claim. */
+    readonly ours?: boolean;
+    /** The program without which it can be neither read nor set. */
+    readonly tool?: string;
     /** Whether two stacks that want different values clash; default true. */
     readonly clashes?: boolean;
     /** Why it must not be put back or removed, if it must not: other users of it on the host. */

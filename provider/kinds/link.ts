@@ -12,6 +12,8 @@ export type LinkValue = { type: string; local: string; csum?: boolean; mtu?: num
 export const linkKind: Kind<LinkValue & Record<string, Value>> = {
     name: "link",
     nature: "thing",
+    ours: true,
+    tool: "ip",
     rank: () => ranks.link,
     read: (probe) => new Map(lines(probe, "link").flatMap(parse)),
     satisfied: (want, have) =>

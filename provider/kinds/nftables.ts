@@ -32,6 +32,8 @@ const RULES_OF_FRAME = 4;
 export const tableKind: Kind<string> = {
     name: "table",
     nature: "thing",
+    ours: true,
+    tool: "nft",
     rank: () => ranks.table,
     read: (probe) => {
         const text = probe.section("nft");
@@ -48,6 +50,7 @@ export const tableKind: Kind<string> = {
 export const markKind: Kind<number> = {
     name: "mark",
     nature: "rule",
+    tool: "nft",
     rank: () => ranks.rule,
     read: (probe) =>
         new Map(
@@ -87,6 +90,7 @@ function parseMarkKey(key: string): { map: string; place: string } {
 export const masqueradeKind: Kind<true> = {
     name: "masquerade",
     nature: "rule",
+    tool: "nft",
     rank: () => ranks.rule,
     read: (probe) =>
         new Map(

@@ -1,3 +1,5 @@
+import { printable } from "../ssh/redact";
+
 /** What went wrong on a host: which host, which step, what came back, and what to do about it. */
 
 export class StepError extends Error {
@@ -28,6 +30,7 @@ export class StepError extends Error {
 
     private compose(): void {
         const parts = [`${this.host}: ${this.step}: ${this.reason} [${this.code}]`, this.remedy, this.aftermath];
-        this.message = parts.filter((part) => part !== "").join("\n  ");
+        // What came from a host may hold a terminal's control sequences.
+        this.message = printable(parts.filter((part) => part !== "").join("\n  "), 20_000);
     }
 }

@@ -363,8 +363,7 @@ export class Host {
 
     /** The connection ended or the answer did not come: what the script did is found out, under the lock. */
     private async recover(jobs: Job[], error: unknown): Promise<void> {
-        const sent = !(error instanceof ConnectionError) || error.sent;
-        if (!sent) {
+        if ((error as { sent?: boolean }).sent === false) {
             for (const job of jobs) job.reject(error);
             return;
         }
@@ -378,8 +377,10 @@ export class Host {
         }
         for (const job of jobs) {
             job.attempts += 3;
-            if (job.attempts >= ATTEMPTS) await this.takeBack(job, error);
-            else this.queue.push(job);
+            // A connection that was lost is worth another attempt; what hangs on the host is not.
+            if (job.attempts < ATTEMPTS && error instanceof ConnectionError && error.kind !== "timeout")
+                this.queue.push(job);
+            else await this.takeBack(job, error);
         }
     }
 

@@ -11,7 +11,7 @@ import { StepError } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
 import { type Deed, plan, type Request, satisfied } from "./plan";
-import { effective, type HostState, valueAt } from "./state";
+import { effective, type HostState, holders, valueAt } from "./state";
 
 export interface Identity extends Owner {
     /** The incarnation, kept in the outputs. */
@@ -74,7 +74,7 @@ export async function update(
         for (const part of parts) {
             const isNew = !former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
             const phase = part.role === "director" && !isNew ? "all" : "claim";
-            outcomes.set(part, await carryOut(doing, part, phase, false, formerly));
+            outcomes.set(part, await carryOut(doing, part, phase, isNew, formerly));
         }
         for (const part of [...parts].reverse()) {
             if (outcomes.get(part)!.pending > 0)
@@ -139,6 +139,11 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
             drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity))
                 ? "damaged"
                 : "absent";
+        for (const foreign of foreignServers(state, wants)) {
+            around.say(
+                `note: ${hostOf(part, around).name}: ${foreign} is on a service of ours, and nobody declared it`,
+            );
+        }
         for (const want of wants) {
             const row = kindOf(want.kind);
             const have = valueAt(state, want.kind, want.key);
@@ -157,6 +162,15 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
         }
     }
     return { states, gone: traces === 0, drift: traces === 0 ? {} : drift, found };
+}
+
+/** Real servers on the services that are wanted here which no ledger file claims. */
+function foreignServers(state: HostState, wants: { kind: string; key: string }[]): string[] {
+    const services = new Set(wants.filter(({ kind }) => kind === "service").map(({ key }) => key));
+    const parent = kindOf("destination").parent!;
+    return [...(state.objects.get("destination")?.keys() ?? [])].filter(
+        (key) => services.has(parent(key).key) && holders(state.ledger, "destination", key).length === 0,
+    );
 }
 
 function leaving(value: Value, have: Value | undefined, leave: string[] | undefined, underRepair: boolean): Value {

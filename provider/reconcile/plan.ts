@@ -4,6 +4,7 @@
  */
 import { type Action, kindOf, type ManagedObject, type Objects, type Value } from "../kinds";
 import { ranks } from "../kinds/kind";
+import { fact } from "../kinds/probe";
 import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
 import { type Claim, describeOwner, type Found, fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
@@ -121,9 +122,9 @@ export function plan(request: Request, state: HostState): Plan {
         notes.push(`${request.host}: ${request.id} had no ledger file: rebuilt`);
     }
 
-    let wants = request.phase === "delete" ? [] : request.wants(state);
-    const partial = needsModulesFirst(wants, state);
-    if (partial) wants = wants.filter((want) => kindOf(want.kind).rank(want.key) <= ranks.module);
+    let wants = request.phase === "delete" ? [] : oncePerPlace(request.wants(state));
+    const modulesFirst = needsModulesFirst(wants, state);
+    if (modulesFirst) wants = wants.filter((want) => kindOf(want.kind).rank(want.key) <= ranks.module);
 
     const claims: Claim[] = [];
     const steps: Step[] = [];
@@ -134,13 +135,21 @@ export function plan(request: Request, state: HostState): Plan {
     }
     const kept = (base?.claims ?? lost(scene)).filter((old) => !claims.some((claim) => sameplace(claim, old)));
     const goals = claims.map(({ kind, key, value }) => ({ kind, key, value: value as Value | undefined }));
-    const releases = request.phase === "claim" || partial ? [] : kept;
-    for (const claim of [...releases].sort((a, b) => b.rank - a.rank)) {
-        const step = releaseObject(scene, claim, releases);
-        if (step === undefined) continue;
+    const releases = request.phase === "claim" || modulesFirst ? [] : kept;
+    if (releases.length > 0) refuseUnreadable(request, state, true);
+    refuseWithoutTools(request, state, [...claims, ...releases]);
+    const releasing = [...releases]
+        .sort((a, b) => b.rank - a.rank)
+        .flatMap((claim) => releaseObject(scene, claim, releases) ?? []);
+    // What carries connections to a real server stays until they have ended: service, VIP and the rest go in a next pass.
+    const waiting = releasing.filter((step) => step.drained);
+    const drainsFirst = waiting.length > 0 && waiting.length < releasing.length;
+    for (const step of drainsFirst ? waiting : releasing) {
         steps.push(step);
         goals.push({ kind: step.kind, key: step.key, value: step.after });
     }
+    const partial = modulesFirst || drainsFirst;
+    if (request.phase !== "delete") notes.push(...emptied(request, state, steps));
 
     const changed = steps.some((step) => !step.release);
     const file = (list: Claim[]): LedgerFile | undefined =>
@@ -156,7 +165,6 @@ export function plan(request: Request, state: HostState): Plan {
                           : 1 + Math.max(0, ...[...state.ledger.values()].map((each) => each.sequence)),
                   machine: machineOf(state),
                   boot: request.boot,
-                  ...(base?.draining === undefined || request.phase !== "delete" ? {} : { draining: base.draining }),
                   maintenance: base?.maintenance ?? [],
                   claims: list,
               };
@@ -168,7 +176,7 @@ export function plan(request: Request, state: HostState): Plan {
     ]);
     return {
         steps,
-        during: new Map([[name, draining(during, steps, request, state)]]),
+        during: new Map([[name, draining(during, base, steps, request, state)]]),
         afterwards: final,
         notes,
         partial,
@@ -181,13 +189,30 @@ export function plan(request: Request, state: HostState): Plan {
 /** The file while a real server is drained: it keeps the deadline, so that a later attempt goes on waiting. */
 function draining(
     file: LedgerFile | undefined,
+    base: LedgerFile | undefined,
     steps: Step[],
     request: Request,
     state: HostState,
 ): LedgerFile | undefined {
     const step = steps.find((each) => each.drained);
-    if (file === undefined || step === undefined || file.draining !== undefined) return file;
-    return { ...file, draining: { key: step.key, until: hostTime(state) + request.drain } };
+    if (file === undefined || step === undefined) return file;
+    const begun = steps.some((each) => each.drained && each.key === base?.draining?.key);
+    return {
+        ...file,
+        draining: begun ? base!.draining! : { key: step.key, until: hostTime(state) + request.drain },
+    };
+}
+
+/** A service whose last real server goes refuses everybody: worth a word. */
+function emptied({ host }: Request, state: HostState, steps: Step[]): string[] {
+    const gone = steps.filter(({ kind, after }) => kind === "destination" && after === undefined);
+    const services = new Set(gone.map(({ key }) => kindOf("destination").parent!(key).key));
+    return [...services].flatMap((key) => {
+        const left = childrenOf(state.objects, { kind: "service", key }).filter(
+            (child) => !gone.some((step) => sameplace(step, child)),
+        );
+        return left.length > 0 ? [] : [`warning: ${host}: virtual service ${key} has no real server left`];
+    });
 }
 
 interface Scene {
@@ -198,11 +223,11 @@ interface Scene {
     notes: string[];
 }
 
-/** A newer format stops everything; a damaged file of somebody else stops releases, which it might have a say in. */
-function refuseUnreadable(request: Request, state: HostState): void {
-    for (const [name, error] of state.unreadable) {
+/** A newer format stops everything; a damaged file stops releases, which it might have a say in. */
+function refuseUnreadable(request: Request, state: HostState, releasing = request.phase === "delete"): void {
+    for (const error of state.unreadable.values()) {
         const newer = error.reason.startsWith("its format");
-        if (!newer && (name === fileName(request) || request.phase !== "delete")) continue;
+        if (!newer && !releasing) continue;
         throw new StepError(
             newer ? "LVS-LEDGER-NEWER" : "LVS-LEDGER-DAMAGED",
             request.host,
@@ -213,6 +238,27 @@ function refuseUnreadable(request: Request, state: HostState): void {
                 : "Run `pulumi up` for the resource that it belongs to, or `lvs claims release`; nothing was touched.",
         );
     }
+}
+
+/** Without its tool an object cannot be read either: it would seem to be gone, and be forgotten where it stands. */
+function refuseWithoutTools(request: Request, state: HostState, objects: { kind: string; key: string }[]): void {
+    if (fact(state.probe, "release") === undefined) return;
+    for (const { kind, key } of objects) {
+        const { tool, describe } = kindOf(kind);
+        if (tool === undefined || fact(state.probe, `tool.${tool}`) !== undefined) continue;
+        throw new StepError(
+            "LVS-TOOL",
+            request.host,
+            describe(key),
+            `the host has no \`${tool}\``,
+            "Install it on the host (Debian: ipvsadm, nftables, iproute2); nothing was touched.",
+        );
+    }
+}
+
+/** Two parts of a resource may want one object: it is one claim. */
+function oncePerPlace(wants: Want[]): Want[] {
+    return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
 }
 
 function rankOf(want: ManagedObject): number {
@@ -264,7 +310,8 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
         );
     }
     if (row.nature === "rule" && have !== undefined && previous === undefined && sharers.length === 0) {
-        if (request.creating && !request.adopt) {
+        // An update whose file is there knows what is its own; one whose file was lost does not.
+        if ((request.creating || base !== undefined) && !request.adopt) {
             throw new StepError(
                 "LVS-EXISTS",
                 request.host,
@@ -292,9 +339,9 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
     const found: Found =
         previous?.found ??
         sharers.find(({ claim }) => claim.found.state !== "unknown")?.claim.found ??
-        (have === undefined || row.nature === "rule"
+        (have === undefined || row.nature === "rule" || row.ours === true
             ? { state: "absent" }
-            : request.creating || base !== undefined
+            : (request.creating || base !== undefined) && state.unreadable.size === 0
               ? { state: "present", value: have }
               : { state: "unknown" });
     const boot = row.boot ?? ((each: string, value: Value) => row.set(each, value, undefined));
@@ -347,16 +394,18 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | un
         return found.state === "unknown" ? left("what it was before is not known") : undefined;
     }
     refuseForeignChildren(scene, claim, releases);
-    const until = scene.base?.draining?.until ?? Number.POSITIVE_INFINITY;
+    const begun = scene.base?.draining;
+    const mine = begun !== undefined && releases.some((each) => each.key === begun.key);
+    const until = mine ? begun.until : Number.POSITIVE_INFINITY;
     const drained = kind === "destination" && request.drain > 0 && hostTime(state) < until;
     return { ...makeStep(kind, key, have, undefined, row.unset!(key, have), true, "remove"), drained };
 }
 
 /** `ipvsadm -D` takes every destination of a service with it, whoever added it. */
-function refuseForeignChildren({ request, state }: Scene, claim: Claim, releases: Claim[]): void {
+function refuseForeignChildren({ request, state, others }: Scene, claim: Claim, releases: Claim[]): void {
     if (request.deleteForeign) return;
     const foreign = childrenOf(state.objects, claim).filter(
-        (child) => !releases.some((each) => each.kind === child.kind && each.key === child.key),
+        (child) => !releases.some((each) => sameplace(each, child)) || holders(others, child.kind, child.key).length > 0,
     );
     if (foreign.length === 0) return;
     const holder = ({ kind, key }: { kind: string; key: string }) => holders(state.ledger, kind, key)[0];
@@ -438,7 +487,8 @@ export function project(state: HostState, steps: Step[], files: FileChanges): Ho
         if (file === undefined) ledger.delete(name);
         else ledger.set(name, file);
     }
-    return { ...state, objects, ledger, hasLedger: true };
+    const unreadable = new Map([...state.unreadable].filter(([name]) => !files.has(name)));
+    return { ...state, objects, ledger, unreadable, hasLedger: true };
 }
 
 /** What an operation did to a host: enough to take it back. */
@@ -464,7 +514,9 @@ export function planUndo(deed: Deed, state: HostState): Plan {
             notes.push(`${deed.host}: ${row.describe(key)} is left as it is, ${show(have)}: it was changed since`);
             return [];
         }
-        if (holders(others, kind, key).length > 0) return [];
+        const newest = holders(others, kind, key)[0];
+        const asOthersWant = newest !== undefined && before !== undefined && satisfied(kind, key, newest.claim.value, before);
+        if (newest !== undefined && !asOthersWant) return [];
         if (before === undefined && row.nature === "setting") return [];
         goals.push({ kind, key, value: before });
         const actions =

@@ -283,6 +283,8 @@ function writeLedger(files: FileChanges, owners: ReadonlyMap<string, number>): s
     const removed = [...files].filter(([, file]) => file === undefined).map(([name]) => name);
     return [
         `(umask 077`,
+        // What an earlier run left there may be cut off.
+        `rm -rf ${LEDGER_DIRECTORY}/.new`,
         `mkdir -p ${LEDGER_DIRECTORY}/.new || exit`,
         ...written.map(([name, file]) =>
             guard(name, `printf '%s' ${constant(renderLedger(file!))} > ${LEDGER_DIRECTORY}/.new/${name} || exit`),

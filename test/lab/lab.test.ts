@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,7 +10,9 @@ import { dirname, join } from "node:path";
 
 const CHECKOUT = join(__dirname, "../..");
 const BIN = join(CHECKOUT, "lab/bin.mjs");
-const FIVE = join(__dirname, "hosts.json");
+/** A copy: `up` keeps one lab for each file, and somebody may have this file's lab up. */
+const SCRATCH = mkdtempSync(join(tmpdir(), "lab-test-"));
+const FIVE = join(SCRATCH, "five.json");
 const ONE = join(__dirname, "one-host.json");
 
 interface Result {
@@ -104,6 +106,7 @@ async function expectGone(where: string, ports: number[]) {
 }
 
 beforeAll(async () => {
+    copyFileSync(join(__dirname, "hosts.json"), FIVE);
     const up = await lab(["up", "--hosts", FIVE]);
     file = /^export LVS_LAB=(.*)$/m.exec(up.stdout)?.[1] ?? "";
     if (!file) throw new Error(`lab up: ${up.stderr}`);
@@ -113,6 +116,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
     await lab(["down", "--hosts", FIVE]);
+    rmSync(SCRATCH, { recursive: true });
 });
 
 describe("a host just booted", () => {
@@ -400,14 +404,8 @@ describe("a file that does not describe a lab", () => {
             'init: "systemd" boots one host',
         ],
     ];
-    let directory = "";
-    beforeAll(() => {
-        directory = mkdtempSync(join(tmpdir(), "lab-test-"));
-    });
-    afterAll(() => rmSync(directory, { recursive: true }));
-
     test.each(cases)("is refused with the property named, before anything boots: %s", async (_, value, message) => {
-        const path = join(directory, "hosts.json");
+        const path = join(SCRATCH, "hosts.json");
         writeFileSync(path, JSON.stringify(value));
         const { code, stdout, stderr } = await lab(["run", "--hosts", path, "--", "echo", "booted"]);
         expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -416,9 +414,9 @@ describe("a file that does not describe a lab", () => {
     });
 
     test("is refused when it is not there or not JSON", async () => {
-        const path = join(directory, "broken.json");
+        const path = join(SCRATCH, "broken.json");
         writeFileSync(path, "{");
         expect((await lab(["up", "--hosts", path])).stderr).toContain("is not JSON");
-        expect((await lab(["up", "--hosts", join(directory, "none.json")])).stderr).toContain("cannot be read");
+        expect((await lab(["up", "--hosts", join(SCRATCH, "none.json")])).stderr).toContain("cannot be read");
     });
 });

@@ -91,6 +91,25 @@ async function clearUp(): Promise<void> {
     expect(found).toEqual(expected);
 }
 
+/** Holds a host's lock, as another run would, until it is let go. */
+async function holdLock(host: string): Promise<{ waitedFor(): Promise<void>; release(): Promise<void> }> {
+    await lab.sh(
+        host,
+        `mkdir -p /run/pulumi-lvs; rm -f /tmp/release
+        setsid sh -c 'flock 9; echo held; while [ ! -e /tmp/release ]; do sleep 0.1; done' \
+            9> /run/pulumi-lvs/lock > /tmp/held 2>&1 < /dev/null &
+        while [ ! -s /tmp/held ]; do sleep 0.1; done`,
+    );
+    return {
+        waitedFor: async () => void (await lab.sh(host, "until pgrep -f '[f]lock -w' > /dev/null; do sleep 0.1; done")),
+        release: async () =>
+            void (await lab.sh(host, "touch /tmp/release; while pgrep -f '[t]mp/release'; do sleep 0.1; done")),
+    };
+}
+
+/** Waits until no script of the provider's runs on a host. */
+const quiet = (host: string) => lab.sh(host, "while pgrep -f '[p]ulumi-lvs/run' > /dev/null; do sleep 0.1; done");
+
 afterEach(async () => {
     made = [];
 });
@@ -101,14 +120,234 @@ test("create, unchanged refresh, edit in place, delete: all three resources", as
     const web1 = await create("RealServer", realServer({ weight: 2 }));
     expect([dir.id, web.id, web1.id]).toEqual(["dir", `dir/tcp/${VIP}:80`, `dir/tcp/${VIP}:80/${RIP}:80`]);
     expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wrr`, `${WEB1} -w 2`]);
-    for (const state of made) expect(await drift(state)).toEqual({});
+    expect(await Promise.all(made.map(drift))).toEqual([{}, {}, {}]);
 
     const heavier = realServer({ weight: 5, upperThreshold: 100, lowerThreshold: 10 });
-    expect(await provider.diff(web1, heavier)).toEqual({ changes: true, replaces: [] });
-    await update(web1, heavier);
     const other = service({ scheduler: "sh", persistence: { timeout: 60 } });
+    expect(await provider.diff(web1, heavier)).toEqual({ changes: true, replaces: [] });
     expect(await provider.diff(web, other)).toEqual({ changes: true, replaces: [] });
-    await update(web, other);
-    expect(await rules()).toEqual([`-A -t ${VIP}:80 -s sh -p 60`, expect.stringMatching(`${WEB1} -w 5 -x 100 -y 10`)]);
+    await Promise.all([update(web1, heavier), update(web, other)]);
+    expect(await rules()).toEqual([`-A -t ${VIP}:80 -s sh -p 60`, `${WEB1} -w 5`]);
+    expect(await lab.sh("dir", "ipvsadm -Ln --thresholds")).toMatch(/-> 10\.77\.1\.21:80 +100 +10 /);
     await clearUp();
+});
+
+describe("whoever a resource is called, its objects stay:", () => {
+    test("renamed, a rename that failed half-way and was reverted, --replace", async () => {
+        const web = await create("VirtualService", service());
+        const web1 = await create("RealServer", realServer());
+
+        const site = await create("VirtualService", service({}, "site"));
+        const site1 = await create("RealServer", realServer({}, "site1"));
+        await remove(web1);
+        await remove(web);
+        const declared = [`-A -t ${VIP}:80 -s wlc`, `${WEB1} -w 1`];
+        expect(await rules()).toEqual(declared);
+        expect(await Promise.all([site, site1].map(drift))).toEqual([{}, {}]);
+
+        const half = await create("VirtualService", service({}, "half"));
+        await remove(half);
+        expect(await rules()).toEqual(declared);
+
+        provider.output();
+        const again = await create("RealServer", realServer({}, "site1"));
+        await remove(site1);
+        expect(provider.output()).toMatch(/taken over by a newer incarnation: nothing is released/);
+        expect(await rules()).toEqual(declared);
+        expect(await Promise.all([site, again].map(drift))).toEqual([{}, {}]);
+        await clearUp();
+    });
+
+    test("with another key the old ones go, and only they", async () => {
+        const web = await create("VirtualService", service());
+        const web1 = await create("RealServer", realServer());
+        const moved = { service: { ...reference, port: 8080 } };
+        expect(await provider.diff(web, service({ port: 8080 }))).toEqual({ changes: true, replaces: ["port"] });
+        expect((await provider.diff(web1, realServer(moved))).replaces).toContain("service");
+        await create("VirtualService", service({ port: 8080 }));
+        await create("RealServer", realServer(moved));
+        await remove(web1);
+        await remove(web);
+        expect(await rules()).toEqual([`-A -t ${VIP}:8080 -s wlc`, `-a -t ${VIP}:8080 -r ${RIP}:8080 -g -w 1`]);
+        expect(await lab.sh("dir", "ip -o addr show eth0")).toContain(`${VIP}/32`);
+        await clearUp();
+    });
+
+    test("a create that was killed before its answer, and then comes again", async () => {
+        const lock = await holdLock("dir");
+        const killed = await start();
+        const answer = failing(killed.create("VirtualService", service()));
+        await lock.waitedFor();
+        await killed.stop("SIGKILL");
+        await answer;
+        await lock.release();
+        await quiet("dir");
+        // What had arrived whole was done whole, ledger and all, although nobody listened.
+        expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`]);
+        const web = await create("VirtualService", service());
+        expect(await drift(web)).toEqual({});
+        expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`]);
+        await clearUp();
+    });
+});
+
+test("drift is shown object by object, and an update repairs it", async () => {
+    const setting = "net.ipv4.vs.expire_nodest_conn";
+    const dir = await create("Director", { ...director, sysctls: { [setting]: "1" }, ...owner("Director", "dir") });
+    const web = await create("VirtualService", service({ scheduler: "wrr", persistence: { timeout: 60 } }));
+    const web1 = await create("RealServer", realServer({ weight: 3, upperThreshold: 9 }));
+    const trio = () => made.map((state) => ({ ...state }));
+    await lab.sh(
+        "dir",
+        `ipvsadm -e -t ${VIP}:80 -r ${RIP}:80 -g -w 7 -x 5
+        ipvsadm -E -t ${VIP}:80 -s rr -p 90
+        ip addr del ${VIP}/32 dev eth0
+        sysctl -qw ${setting}=0
+        rm /etc/systemd/system/pulumi-lvs.service
+        rm $(grep -l 'VirtualService/web$' /var/lib/pulumi-lvs/*.claims)`,
+    );
+    await lab.sh("web1", `ip addr del ${VIP}/32 dev lo; sysctl -qw net.ipv4.conf.eth0.arp_ignore=0`);
+    // Reads that follow closely share what was seen: this is another run.
+    await provider.stop();
+    provider = await start();
+    const [ofDirector, ofService, ofServer] = (await Promise.all(trio().map(drift))) as Properties[];
+    expect(ofDirector).toMatchObject({ [`sysctl ${setting}`]: "0", "boot pulumi-lvs.service": "absent" });
+    expect(ofService).toMatchObject({
+        [`service tcp/${VIP}:80`]: expect.objectContaining({ scheduler: "rr" }),
+        [`address eth0 ${VIP}/32`]: "absent",
+    });
+    expect(Object.keys(ofService!).some((each) => each.startsWith("ledger on "))).toBe(true);
+    expect(ofServer).toMatchObject({
+        [`destination tcp/${VIP}:80/${RIP}:80`]: expect.objectContaining({ weight: 7, upperThreshold: 5 }),
+        [`address lo ${VIP}/32`]: "absent",
+        "sysctl net.ipv4.conf.eth0.arp_ignore": "0",
+    });
+    const shown = (await provider.read(web1))!;
+    expect(shown.inputs).toMatchObject({ weight: 7, upperThreshold: 5 });
+
+    for (const state of [dir, web, web1]) await update(state, state.inputs);
+    expect(await Promise.all(made.map(drift))).toEqual([{}, {}, {}]);
+    expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wrr -p 60`, `${WEB1} -w 3`]);
+    await clearUp();
+});
+
+describe("what others have made", () => {
+    test("is an error that shows both sides, unless it is adopted", async () => {
+        await lab.sh("dir", `ipvsadm -A -t ${VIP}:80 -s rr`);
+        const before = await snapshots(lab);
+        const { message, left } = await failing(provider.create("VirtualService", service({ scheduler: "wrr" })));
+        expect(message).toMatch(/the host has .*"rr".*, wanted is .*"wrr".*\[LVS-EXISTS\]/);
+        expect(message).toContain("adopt: true");
+        expect(left).toBe(false);
+        expect(await snapshots(lab)).toEqual(before);
+
+        await create("VirtualService", service({ scheduler: "wrr", adopt: true }));
+        expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wrr`]);
+        await clearUp();
+    });
+
+    test("is not removed with a service, unless that is said", async () => {
+        const web = await create("VirtualService", service());
+        await lab.sh("dir", `ipvsadm -a -t ${VIP}:80 -r 10.77.1.99 -g`);
+        const { message } = await failing(provider.delete(web));
+        expect(message).toMatch(/10\.77\.1\.99:80 \(declared by nobody\).*\[LVS-FOREIGN-SERVERS\]/);
+        expect(await rules()).toHaveLength(2);
+        await update(web, service({ deleteForeign: true }));
+        expect(await rules()).toHaveLength(2);
+        await clearUp();
+    });
+});
+
+test("two stacks share what they want alike; where they differ, the error names both", async () => {
+    const other = "organization/blog/prod";
+    const setting = "net.ipv4.vs.expire_nodest_conn";
+    const settings = (value: string) => ({ ...director, sysctls: { [setting]: value } });
+    await create("VirtualService", service());
+    const https = await create("VirtualService", service({ port: 443 }, "blog", other));
+    const mine = await create("Director", { ...settings("1"), ...owner("Director", "dir") });
+    // The check of one process knows one program: the other stack has its own.
+    const second = await start();
+    const { message } = await failing(
+        second.create("Director", { ...settings("0"), ...owner("Director", "dir", other) }),
+    );
+    expect(message).toMatch(
+        /Director\/dir of organization\/shop\/prod wants 1.*Director\/dir of organization\/blog\/prod wants 0.*\[LVS-CLASH\]/,
+    );
+    const theirs = await second.create("Director", { ...settings("1"), ...owner("Director", "dir", other) });
+    await second.stop();
+    made.push(theirs);
+
+    await remove(https);
+    expect(await lab.sh("dir", "ip -o addr show eth0")).toContain(`${VIP}/32`);
+    await remove(mine);
+    expect(await lab.sh("dir", `sysctl -n ${setting}`)).toBe("1\n");
+    await clearUp();
+});
+
+test("a rule that the kernel refuses is taken back on the real server too", async () => {
+    await create("VirtualService", service());
+    // For this director the real server's address is no host's: the kernel refuses the destination.
+    await lab.sh("dir", `ip route add broadcast ${RIP} dev eth0 table local`);
+    const before = await snapshots(lab);
+    const { message, left } = await failing(provider.create("RealServer", realServer()));
+    expect(message).toMatch(/add .*10\.77\.1\.21.*\[LVS-STEP\]/);
+    expect(message).toMatch(/taken back \(compensated\)/);
+    expect(left).toBe(false);
+    const [expected, found] = comparable(before, await snapshots(lab));
+    expect(found).toEqual(expected);
+    await lab.sh("dir", `ip route del broadcast ${RIP} dev eth0 table local`);
+    await clearUp();
+});
+
+test("a real server with an open connection is drained: it goes when the connection has ended", async () => {
+    await create("VirtualService", service());
+    const web1 = await create("RealServer", realServer());
+    await lab.sh("web1", "setsid socat TCP-LISTEN:80,fork,reuseaddr PIPE > /dev/null 2>&1 < /dev/null &");
+    await lab.sh(
+        "client",
+        `rm -f /tmp/enough; mkfifo /tmp/talk
+        setsid socat - TCP:${VIP}:80 < /tmp/talk > /tmp/heard 2>&1 &
+        setsid sh -c 'echo hello; while [ ! -e /tmp/enough ]; do sleep 0.1; done' > /tmp/talk 2>/dev/null < /dev/null &
+        for i in $(seq 100); do [ -s /tmp/heard ] && break; sleep 0.1; done; cat /tmp/heard`,
+    );
+    provider.output();
+    let ended = false;
+    const removal = remove(web1).then(() => {
+        ended = true;
+    });
+    await lab.sh("dir", "for i in $(seq 300); do ipvsadm -Sn | grep -q -- '-w 0' && break; sleep 0.1; done");
+    expect(await rules()).toContain(`${WEB1} -w 0`);
+    expect(ended).toBe(false);
+    await lab.sh("client", "touch /tmp/enough");
+    await removal;
+    expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`]);
+    await lab.sh("web1", "pkill socat");
+    await lab.sh("client", "rm -f /tmp/talk /tmp/enough /tmp/heard; pkill socat || true");
+    await clearUp();
+});
+
+describe("trouble on the way", () => {
+    test("a connection that is lost while a script runs: the work is found done, once", async () => {
+        const lock = await holdLock("dir");
+        const creation = create("VirtualService", service({ realServers: { [RIP]: { weight: 4 } } }));
+        await lock.waitedFor();
+        await lab.sh("dir", 'for p in $(pgrep -f "sshd: root@notty"); do [ $p = $PPID ] || kill -9 $p; done');
+        await lock.release();
+        const web = await creation;
+        expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`, `${WEB1} -w 4`]);
+        expect(await drift(web)).toEqual({});
+        await clearUp();
+    });
+
+    test("a host that hangs: the error says where and which limit, and nothing is touched", async () => {
+        await lab.sh("dir", "mkdir -p /var/lib/pulumi-lvs && mkfifo /var/lib/pulumi-lvs/hangs.claims");
+        const impatient = await start({ "lvs:commandTimeout": "1" });
+        const { message, left } = await failing(impatient.create("VirtualService", service()));
+        expect(message).toMatch(/look at the host: it took more than 1 s and was ended \[LVS-TIMEOUT\]/);
+        expect(message).toContain("lvs:commandTimeout");
+        expect(left).toBe(false);
+        await impatient.stop();
+        await lab.sh("dir", "rm -r /var/lib/pulumi-lvs");
+        await clearUp();
+    });
 });

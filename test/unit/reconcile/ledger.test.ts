@@ -73,7 +73,7 @@ test("every file is read back as it was written, whatever its keys, values and c
         fc.property(files, (file) => {
             expect(byPlace(parseLedger(fileName(file), renderLedger(file)))).toEqual(byPlace(file));
         }),
-        { numRuns: 1000 },
+        { numRuns: 300 },
     );
 });
 

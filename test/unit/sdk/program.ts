@@ -10,8 +10,6 @@ export interface Registered {
     inputs: Record<string, unknown>;
     /** Names of the resources that it waits for. */
     dependsOn: string[];
-    /** The URN that the engine would give it. */
-    urn: string;
 }
 
 export interface Options {
@@ -42,14 +40,11 @@ export async function run(program: () => unknown, options: Options = {}): Promis
     const monitor = getMonitor() as unknown as { registerResource(request: Request, reply: unknown): Promise<void> };
     const register = monitor.registerResource.bind(monitor);
     monitor.registerResource = (request, reply) => {
-        const parent = request.getParent();
-        const types = parent === "" ? [] : [parent.split("::")[2]];
         seen.push({
             type: request.getType(),
             name: request.getName(),
             inputs: withSecrets(request.getObject().toJavaScript()) as Record<string, unknown>,
             dependsOn: request.getDependenciesList().map((urn) => urn.split("::")[3]!),
-            urn: `urn:pulumi:prod::shop::${[...types, request.getType()].join("$")}::${request.getName()}`,
         });
         return register(request, reply);
     };
@@ -63,7 +58,6 @@ export async function run(program: () => unknown, options: Options = {}): Promis
 interface Request {
     getType(): string;
     getName(): string;
-    getParent(): string;
     getObject(): { toJavaScript(): unknown };
     getDependenciesList(): string[];
 }
