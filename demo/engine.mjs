@@ -51,7 +51,7 @@ async function open(directory, workDir) {
 
     /**
      * Runs an operation; what it prints is kept as a person would see it.
-     * @param {"preview" | "up" | "destroy"} verb
+     * @param {"preview" | "up" | "refresh" | "destroy"} verb
      * @param {object} [options]
      * @returns {Promise<Summary>}
      */

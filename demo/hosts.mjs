@@ -25,7 +25,7 @@ const SECTIONS = {
     nftables: "nft -s list ruleset",
     files: [
         "find /etc -xdev -type f -exec md5sum {} +",
-        "find /var/lib /var/spool /usr/local /root -xdev ! -type d -printf '%p %s %m %l\\n'",
+        "find /var/lib /var/spool /usr/local /root -xdev -path /var/lib/dpkg -prune -o ! -type d -printf '%p %s %m %l\\n'",
         // The lock of the provider's scripts lives in /run, and stays.
         "find /etc /var/lib /run -xdev -path /run/pulumi-lvs -prune -o -type d -print",
     ].join("; "),

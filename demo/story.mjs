@@ -67,10 +67,10 @@ async function story(topology, open, signal) {
     verdict(Object.keys(planned.changes).join() === "create", "everything is to be created");
     const lab = await step("waiting for the virtual hosts", () => booting);
 
-    const names = Object.keys(lab.environment.hosts);
+    const names = [director, ...realServers];
     await stack.configure({ "lvs:hosts": lab.environment.hosts });
-    tell(`Before anything is done, each host is looked at: addresses, links, routes, kernel settings, IPVS rules, nft
-        rules, files. Then web servers are started on ${realServers.join(" and ")}.`);
+    tell(`Before anything is done, the hosts of the program are looked at: addresses, links, routes, kernel settings,
+        IPVS rules, nft rules, files. Then web servers are started on ${realServers.join(" and ")}.`);
     const before = await step("looking at the hosts, starting web servers", () =>
         onEach(names, async (name) =>
             viewOf(await sh(lab, name, realServers.includes(name) ? `${LOOK}\n${SERVE}` : LOOK)),
@@ -112,21 +112,26 @@ async function story(topology, open, signal) {
     const rule = `${byHand.service} -r ${byHand.realServer} ${byHand.forwarding}`;
     prompt(`ipvsadm -e ${rule} -w ${byHand.wrong}`, director);
     await step("the change by hand", () => sh(lab, director, `ipvsadm -e ${rule} -w ${byHand.wrong}`));
-    tell("With --refresh the preview reads the kernels, and shows what differs from the program:");
-    prompt("pulumi preview --refresh --diff");
-    const drifted = await step("pulumi preview --refresh --diff", () =>
-        stack.run("preview", { refresh: true, diff: true }),
-    );
+    tell("A refresh reads the kernels into the state; nothing is changed by it.");
+    prompt("pulumi refresh");
+    const refreshed = await step("pulumi refresh", () => stack.run("refresh"));
+    show(refreshed.output);
+    tell("And so the next preview shows what differs from the program:");
+    prompt("pulumi preview --diff");
+    const drifted = await step("pulumi preview --diff", () => stack.run("preview", { diff: true }));
     show(differencesOnly(drifted.output));
     verdict(
         drifted.changes.update === 1 &&
-            drifted.output.includes(`weight             : ${byHand.wrong} => ${byHand.weight}`),
+            drifted.output
+                .match(/^ +~ weight +: (\d+) => (\d+)$/m)
+                ?.slice(1)
+                .join() === `${byHand.wrong},${byHand.weight}`,
         `it shows the weight of ${byHand.name}, and nothing else`,
     );
 
     heading("Up repairs it, in place");
-    prompt("pulumi up --refresh");
-    const repaired = await step("pulumi up --refresh", () => stack.run("up", { refresh: true }));
+    prompt("pulumi up");
+    const repaired = await step("pulumi up, to repair", () => stack.run("up"));
     show(repaired.output);
     const listed = await step("looking at the director", () => sh(lab, director, "ipvsadm -Sn"));
     prompt("ipvsadm -Sn", director);
@@ -174,13 +179,10 @@ function programOf(text) {
 
 /** `--diff` prints every property: here those that differ. @param {string} output */
 function differencesOnly(output) {
-    const [refresh, ...rest] = output.split(/^(?= {2}pulumi:pulumi:Stack: \(same\))/m);
-    const changes = rest
-        .join("")
+    return output
         .split("\n")
-        .filter((line) => /^ {4}~ |^ {6}[-+~] |^Resources:|^ {4}\S|^ {4,6}\d/.test(line))
-        .map((line) => line.replace(/: \{$/, ": { … }"));
-    return [refresh.trimEnd(), ...changes].filter((line) => !/\[urn=/.test(line)).join("\n");
+        .filter((line) => /^ *[-+~] |^\S|^ {4}\d/.test(line))
+        .join("\n");
 }
 
 /** @template T @param {string[]} names @param {(name: string) => Promise<T>} work @returns {Promise<Record<string, T>>} */
