@@ -1,4 +1,6 @@
 /** The provider's configuration: what `configure` is given, read when it is used. */
+import { existsSync, readFileSync } from "node:fs";
+import { stackOf } from "../reconcile/ledger";
 import { type Connection, connectionSchema } from "../ssh/connection";
 
 /** A connection as inputs name it. */
@@ -13,8 +15,14 @@ export interface Config {
     commandTimeout: number;
 }
 
-/** Reads the stack's configuration; `get` is the engine's: keys with their namespace. Throws what is wrong with it. */
-export function readConfig(get: (key: string) => string | undefined): Config {
+/**
+ * Reads the stack's configuration; `get` is the engine's: keys with their namespace. Throws what is wrong with it.
+ *
+ * For `refresh`, `destroy` and `up --refresh` the engine hands over the configuration that the last `up` saved. What is to
+ * be done about a dead host is decided now: so the two plain settings are looked up in the stack's own file first.
+ */
+export function readConfig(saved: (key: string) => string | undefined, stackFile?: string): Config {
+    const get = (key: string): string | undefined => plainSetting(stackFile, key) ?? saved(key);
     const onUnreachable = get("lvs:onUnreachable") ?? "fail";
     if (onUnreachable !== "fail" && onUnreachable !== "forget") {
         throw new Error(`config lvs:onUnreachable: expected fail or forget, got ${JSON.stringify(onUnreachable)}`);
@@ -24,7 +32,19 @@ export function readConfig(get: (key: string) => string | undefined): Config {
     if (!(commandTimeout >= 1 && commandTimeout <= 3600)) {
         throw new Error(`config lvs:commandTimeout: expected seconds from 1 to 3600, got ${JSON.stringify(timeout)}`);
     }
-    return { hosts: readHosts(get("lvs:hosts")), onUnreachable, commandTimeout };
+    return { hosts: readHosts(saved("lvs:hosts")), onUnreachable, commandTimeout };
+}
+
+/** The file of a stack, in the program's directory: that is where the engine starts its plugins. */
+export function stackFileOf(owner: string): string {
+    return `Pulumi.${stackOf(owner).split("/").at(-1) ?? ""}.yaml`;
+}
+
+/** One plain value under `config:`; undefined where the file is not there or does not say. */
+function plainSetting(file: string | undefined, key: string): string | undefined {
+    if (file === undefined || file.includes("/") || !existsSync(file)) return undefined;
+    const line = new RegExp(`^ +["']?${key}["']?: *["']?([A-Za-z0-9.]+)["']? *$`, "m");
+    return line.exec(readFileSync(file, "utf8"))?.[1];
 }
 
 /** `lvs:hosts` is a structured value or a JSON string; the engine hands over JSON in both cases. */

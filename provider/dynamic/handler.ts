@@ -10,7 +10,7 @@ import type { Finding } from "../kinds/want";
 import * as lifecycle from "../reconcile/lifecycle";
 import type { HostState } from "../reconcile/state";
 import type { Resource } from "../resources/resource";
-import { type Config, readConfig, resolveConnection } from "./config";
+import { type Config, type ConnectionReference, readConfig, resolveConnection, stackFileOf } from "./config";
 import { contradictions } from "./program";
 import { say, withoutStack } from "./voice";
 
@@ -38,20 +38,16 @@ export interface Handler {
 
 export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Handler {
     let get: (key: string) => string | undefined = () => undefined;
-    let config: Config | undefined;
-    const configured = (): Config => {
-        config ??= readConfig(get);
-        return config;
-    };
-    const around = (): lifecycle.Surroundings => {
-        const { commandTimeout, onUnreachable } = configured();
+    const configOf = (inputs: object): Config => readConfig(get, stackFileOf(String((inputs as Properties)["owner"])));
+    const around = (inputs: object): lifecycle.Surroundings => {
+        const { commandTimeout, onUnreachable } = configOf(inputs);
         return { commandTimeout, onUnreachable, say };
     };
     const parts = (inputs: Inputs): lifecycle.HostPart[] =>
         resource.parts(inputs).map((part) => ({
             ...part,
             connection: resolveConnection(
-                configured(),
+                configOf(inputs),
                 part.connection,
                 part.role === "director" ? "the director's connection" : "connection",
             ),
@@ -69,14 +65,13 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
     return {
         configure(request) {
             get = (key) => request.config.get(key);
-            config = undefined;
         },
 
         async check(_olds, news) {
             const { value, failures, unknown } = parseInputs(resource.schema, withoutOutputs(news));
             if (failures.length > 0) return { inputs: { ...news }, failures };
             if (unknown) return { inputs: { ...value } as Properties, failures: [] };
-            const wrong: Failure[] = [];
+            const wrong: Failure[] = unknownHosts(configOf(value), resource.parts(value));
             const findings: Finding[] = [...resource.findings(value), ...contradictions(resource, value)];
             for (const { code, severity, property, message } of findings) {
                 if (severity === "error") wrong.push({ property, reason: `${message} [${code}]` });
@@ -112,7 +107,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const token = randomBytes(6).toString("hex");
             const who = identity(id, inputs, token);
             try {
-                const states = await lifecycle.create(who, parts(inputs), resource.manner(inputs), around());
+                const states = await lifecycle.create(who, parts(inputs), resource.manner(inputs), around(inputs));
                 return { id, outs: outputs(inputs, token, states) };
             } catch (error) {
                 if (!(error instanceof lifecycle.LeftBehind)) throw error;
@@ -127,7 +122,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
 
         read: withoutStack(async (id: string, props: Properties) => {
             const inputs = inputsOf(props);
-            const reading = await lifecycle.read(identity(id, inputs, props["token"]), parts(inputs), around());
+            const reading = await lifecycle.read(identity(id, inputs, props["token"]), parts(inputs), around(inputs));
             if (reading.states === undefined) return { id, props: clean({ ...props }), inputs: withoutOutputs(props) };
             if (reading.gone) return {};
             const drifted = Object.keys(reading.drift).length > 0;
@@ -149,7 +144,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                 former,
                 parts(inputs),
                 resource.manner(inputs),
-                around(),
+                around(inputs),
             );
             return { outs: outputs(inputs, token, states) };
         }),
@@ -160,10 +155,31 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                 identity(id, inputs, props["token"]),
                 parts(inputs),
                 resource.manner(inputs),
-                around(),
+                around(inputs),
             );
         }),
     };
+}
+
+/** A name that `lvs:hosts` does not have is found in preview. Where there is no `lvs:hosts` yet, `up` will say so. */
+function unknownHosts(config: Config, parts: { connection: ConnectionReference; role: string }[]): Failure[] {
+    if (Object.keys(config.hosts).length === 0) return [];
+    return parts.flatMap(({ connection, role }) => {
+        if (typeof connection === "string" && connection === UNKNOWN) return [];
+        try {
+            resolveConnection(config, connection, "");
+            return [];
+        } catch (error) {
+            const reason = (error as Error).message.replace(/^: /, "");
+            return [
+                {
+                    property:
+                        role === "realServer" || parts.length === 1 ? "connection" : "service.director.connection",
+                    reason,
+                },
+            ];
+        }
+    });
 }
 
 /** A former connection may be one that the config no longer has: then there is no way to it, and nothing to compare. */

@@ -405,7 +405,8 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | un
 function refuseForeignChildren({ request, state, others }: Scene, claim: Claim, releases: Claim[]): void {
     if (request.deleteForeign) return;
     const foreign = childrenOf(state.objects, claim).filter(
-        (child) => !releases.some((each) => sameplace(each, child)) || holders(others, child.kind, child.key).length > 0,
+        (child) =>
+            !releases.some((each) => sameplace(each, child)) || holders(others, child.kind, child.key).length > 0,
     );
     if (foreign.length === 0) return;
     const holder = ({ kind, key }: { kind: string; key: string }) => holders(state.ledger, kind, key)[0];
@@ -515,7 +516,8 @@ export function planUndo(deed: Deed, state: HostState): Plan {
             return [];
         }
         const newest = holders(others, kind, key)[0];
-        const asOthersWant = newest !== undefined && before !== undefined && satisfied(kind, key, newest.claim.value, before);
+        const asOthersWant =
+            newest !== undefined && before !== undefined && satisfied(kind, key, newest.claim.value, before);
         if (newest !== undefined && !asOthersWant) return [];
         if (before === undefined && row.nature === "setting") return [];
         goals.push({ kind, key, value: before });
