@@ -46,11 +46,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
     const parts = (inputs: Inputs): lifecycle.HostPart[] =>
         resource.parts(inputs).map((part) => ({
             ...part,
-            connection: resolveConnection(
-                configOf(inputs),
-                part.connection,
-                part.role === "director" ? "the director's connection" : "connection",
-            ),
+            connection: resolveConnection(configOf(inputs), part.connection, part.property),
         }));
     /** Inputs out of a state: they were checked when they were written. */
     const inputsOf = (props: object): Inputs => parseInputs(resource.schema, withoutOutputs(props)).value;
@@ -162,22 +158,16 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
 }
 
 /** A name that `lvs:hosts` does not have is found in preview. Where there is no `lvs:hosts` yet, `up` will say so. */
-function unknownHosts(config: Config, parts: { connection: ConnectionReference; role: string }[]): Failure[] {
+function unknownHosts(config: Config, parts: { connection: ConnectionReference; property: string }[]): Failure[] {
     if (Object.keys(config.hosts).length === 0) return [];
-    return parts.flatMap(({ connection, role }) => {
+    return parts.flatMap(({ connection, property }) => {
         if (typeof connection === "string" && connection === UNKNOWN) return [];
         try {
             resolveConnection(config, connection, "");
             return [];
         } catch (error) {
             const reason = (error as Error).message.replace(/^: /, "");
-            return [
-                {
-                    property:
-                        role === "realServer" || parts.length === 1 ? "connection" : "service.director.connection",
-                    reason,
-                },
-            ];
+            return [{ property, reason }];
         }
     });
 }

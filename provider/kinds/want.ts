@@ -17,6 +17,8 @@ export interface Want extends ManagedObject {
 export interface Part<Connection = unknown> {
     role: "director" | "realServer";
     connection: Connection;
+    /** The input that names the host. */
+    property: string;
     /** Set again at boot. */
     boot: boolean;
     /** Settings that it needs to see, as sysctl keys. */

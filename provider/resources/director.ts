@@ -20,6 +20,7 @@ export const director: Resource<DirectorInputs> = {
         {
             role: "director",
             connection: inputs.connection,
+            property: "connection",
             boot: inputs.persistAcrossReboot !== false,
             settings: Object.keys(inputs.sysctls ?? {}),
             drain: longestDrain(inputs),

@@ -58,6 +58,7 @@ function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
     return {
         role: "director",
         connection: director.connection,
+        property: "service.director.connection",
         boot: director.persistAcrossReboot !== false,
         settings: [],
         drain: inputs.drain?.timeout ?? 30,
@@ -77,6 +78,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
     return {
         role: "realServer",
         connection,
+        property: "connection",
         boot: inputs.persistAcrossReboot !== false,
         settings: Object.keys(inputs.sysctls ?? {}),
         drain: 0,

@@ -21,6 +21,7 @@ export const virtualService: Resource<VirtualServiceInputs> = {
         {
             role: "director",
             connection: inputs.director.connection,
+            property: "director.connection",
             boot: inputs.director.persistAcrossReboot !== false,
             settings: [],
             drain: inputs.drain?.timeout ?? 30,

@@ -18,7 +18,7 @@ export const shells: Record<string, string[]> = Object.fromEntries(
 if (Object.keys(shells).length === 0) shells["sh"] = ["sh"];
 
 /** Absolute paths of a host that a script may touch; everything else is the machine's own programs. */
-const MOVED = /(?<![A-Za-z0-9_.$}*"/)-])\/(proc|sys|run|var|etc|lib|boot|usr\/lib\/sysctl\.d)(?=\/)/g;
+const MOVED = /(?<![A-Za-z0-9_.$}*/)-])\/(proc|sys|run|var|etc|lib|boot|usr\/lib\/sysctl\.d)(?=\/)/g;
 
 export interface Ran {
     status: number | null;
@@ -34,7 +34,9 @@ export class Sandbox {
             mkdirSync(join(this.root, directory), { recursive: true });
         }
         for (const [name, text] of Object.entries(programs)) this.program(name, text);
-        this.program("sh", `exec ${shell.join(" ")} "$@"`);
+        const sh = join(this.root, "bin/sh");
+        writeFileSync(sh, `#!/bin/sh\nexec ${shell.join(" ")} "$@"\n`);
+        chmodSync(sh, 0o755);
         this.write("etc/machine-id", "m1\n");
         this.write("sys/class/dmi/id/product_uuid", "u1\n");
         this.write("proc/modules", "");
