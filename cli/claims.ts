@@ -1,4 +1,4 @@
-import { kindOf } from "../provider/kinds";
+import { groups, kindOf } from "../provider/kinds";
 import type { Host } from "../provider/reconcile/host";
 import { describeOwner, type LedgerFile } from "../provider/reconcile/ledger";
 import { type Plan, plan, project, satisfied, show } from "../provider/reconcile/plan";
@@ -51,6 +51,7 @@ async function release(host: Host, name: string, restore: boolean): Promise<numb
     const { notes } = await host.submit({
         says: `release ${name}`,
         settings: [],
+        groups,
         plan: (state) => (restore ? undo(host, file, state) : forget(name, state)),
     });
     for (const note of notes) process.stdout.write(`${note}\n`);

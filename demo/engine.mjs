@@ -17,22 +17,19 @@ const require = createRequire(import.meta.url);
 /**
  * Makes a stack of a program.
  * @param {string} directory the example, with its index.ts
+ * @param {AbortSignal} signal ends the operation that is under way, as Ctrl-C does
  */
-export async function openStack(directory) {
+export async function openStack(directory, signal) {
     // Below node_modules, so that `pulumi-lvs` and `@pulumi/pulumi` are found from there.
     mkdirSync(local, { recursive: true });
     const workDir = mkdtempSync(join(local, "demo-"));
-    const remove = () => rmSync(workDir, { recursive: true, force: true });
-    try {
-        return { ...(await open(directory, workDir)), remove };
-    } catch (error) {
-        remove();
-        throw error;
-    }
+    const clean = () => rmSync(workDir, { recursive: true, force: true });
+    process.once("exit", clean);
+    return open(directory, workDir, signal, clean);
 }
 
-/** @param {string} directory @param {string} workDir */
-async function open(directory, workDir) {
+/** @param {string} directory @param {string} workDir @param {AbortSignal} signal @param {() => void} clean */
+async function open(directory, workDir, signal, clean) {
     const { LocalWorkspace } = require("@pulumi/pulumi/automation");
     const program = loadProgram(join(directory, "index.ts"));
     const state = join(workDir, "state");
@@ -49,6 +46,9 @@ async function open(directory, workDir) {
         { workDir, pulumiHome: join(workDir, "home"), envVars },
     );
 
+    /** @type {Promise<unknown>} */
+    let underWay = Promise.resolve();
+
     /**
      * Runs an operation; what it prints is kept as a person would see it.
      * @param {"preview" | "up" | "refresh" | "destroy"} verb
@@ -61,7 +61,9 @@ async function open(directory, workDir) {
             output += text;
         };
         try {
-            const result = await stack[verb]({ ...options, color: "never", onOutput, onError: onOutput });
+            const running = stack[verb]({ ...options, color: "never", onOutput, onError: onOutput, signal });
+            underWay = running.catch(() => {});
+            const result = await running;
             const changes = result.changeSummary ?? result.summary.resourceChanges ?? {};
             return {
                 changes: Object.fromEntries(Object.entries(changes).filter(([name, n]) => name !== "same" && n > 0)),
@@ -74,6 +76,11 @@ async function open(directory, workDir) {
 
     return {
         run,
+        /** Waits for what is under way, and leaves nothing. */
+        async remove() {
+            await underWay;
+            clean();
+        },
         /** Config that is no secret here: keys are files, and the lab's. @param {Record<string, unknown>} values */
         async configure(values) {
             const settings = await stack.workspace.stackSettings("demo");

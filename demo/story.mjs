@@ -18,16 +18,21 @@ const REQUESTS = 12;
  * @returns {Promise<number>} the exit status
  */
 export async function demo(topology) {
-    const stop = new AbortController();
+    const booting = new AbortController();
+    const engine = new AbortController();
     /** What is to be taken down again, the latest first. @type {(() => unknown)[]} */
     const open = [];
     const takeDown = async () => {
-        stop.abort();
         for (let down = open.pop(); down !== undefined; down = open.pop()) await down();
     };
-    const release = hold(takeDown);
+    const release = hold(async (signal) => {
+        // A terminal has sent its Ctrl-C to the Pulumi CLI too, and a second one would make it drop everything.
+        if (signal !== "SIGINT" || !process.stdin.isTTY) engine.abort();
+        booting.abort();
+        await takeDown();
+    });
     try {
-        return await story(topology, open, stop.signal);
+        return await story(topology, open, { booting: booting.signal, engine: engine.signal });
     } catch (error) {
         // What failed because of Ctrl-C is no news; whoever takes down ends this process too.
         if (isInterrupted()) await new Promise(() => {});
@@ -38,8 +43,12 @@ export async function demo(topology) {
     }
 }
 
-/** @param {Topology} topology @param {(() => unknown)[]} open @param {AbortSignal} signal */
-async function story(topology, open, signal) {
+/**
+ * @param {Topology} topology
+ * @param {(() => unknown)[]} open
+ * @param {{ booting: AbortSignal, engine: AbortSignal }} signals
+ */
+async function story(topology, open, signals) {
     const { client, director, realServers, byHand, otherEnd } = topology;
     const file = join(topology.directory, "index.ts");
 
@@ -51,7 +60,7 @@ async function story(topology, open, signal) {
     heading("Preview, before there is any host");
     tell(`A preview opens no connection: it works in a pull request, and with every host down. Here it runs while the
         virtual hosts boot.`);
-    const booting = bootLab(join(topology.directory, "lab.json"), { signal });
+    const booting = bootLab(join(topology.directory, "lab.json"), { signal: signals.booting });
     // Taken down also if it is ready only after something else has failed.
     open.push(() =>
         booting.then(
@@ -59,7 +68,7 @@ async function story(topology, open, signal) {
             () => {},
         ),
     );
-    const stack = await step("making a stack", () => openStack(topology.directory));
+    const stack = await step("making a stack", () => openStack(topology.directory, signals.engine));
     open.push(stack.remove);
     prompt("pulumi preview");
     const planned = await step("pulumi preview", () => stack.run("preview"));
@@ -137,7 +146,7 @@ async function story(topology, open, signal) {
     prompt("ipvsadm -Sn", director);
     show(listed);
     verdict(
-        repaired.changes.update === 1 && listed.includes(`${rule} -w ${byHand.weight}\n`),
+        repaired.changes.update === 1 && `${listed} `.replace(/\s/g, " ").includes(`${rule} -w ${byHand.weight} `),
         `${byHand.name} has its weight of ${byHand.weight} again`,
     );
 

@@ -143,7 +143,8 @@ export function rowsOf(schema, standsFor, prefix = "") {
         const path = prefix + name;
         const { inner, required, fallback, description } = unwrapped(field);
         const text = [description, fallback].filter(Boolean).join(" ");
-        const row = { path, type: typeOf(inner, standsFor), required, text };
+        // The SDK fills in what the schema needs and a user may leave out.
+        const row = { path, type: typeOf(inner, standsFor), required: required && !text.includes("Default"), text };
         return [row, ...childrenOf(inner, standsFor, path)];
     });
 }

@@ -1,34 +1,125 @@
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
-import { familyOfIdentity, type InlineService, realServersOf } from "../inputs/service";
-import { isUnicast } from "../ipvs/address";
+import { familyOfIdentity, type InlineService, realServersOf, serviceValue } from "../inputs/service";
+import { familyOf, hostPort, isUnicast } from "../ipvs/address";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
+import { schedulerNamed } from "../ipvs/schedulers";
 import type { Finding } from "../kinds/want";
+import { finding } from "./codes";
+import { below, lacksFallback } from "./words";
 
 /** What a service and its inline real servers show by themselves. `at`: the property that holds the service. */
 export function serviceFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
-    const path = (name: string) => (at === "" ? name : `${at}.${name}`);
+    return [
+        ...identityFindings(id, fields, at),
+        ...schedulerFindings(id, fields, at),
+        ...markFindings(id, fields, at),
+        ...inlineServers(id, fields, at).flatMap(({ address, port, fields: server, at: place }) => [
+            ...ruleFindings(id, address, port, server, place),
+            ...(fields.persistence === undefined ? [] : thresholdFindings(server, place)),
+        ]),
+    ];
+}
+
+/** The inline real servers, each with the property that holds it. */
+export function inlineServers(id: ServiceIdentity, fields: InlineService, at: string) {
+    return Object.entries(fields.realServers ?? {}).flatMap(([key, server]) =>
+        realServersOf(id, { realServers: { [key]: server } }).map((each) => ({
+            ...each,
+            at: `${below(at, "realServers")}[${JSON.stringify(key)}]`,
+        })),
+    );
+}
+
+function identityFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
     const findings: Finding[] = [];
     if ("port" in id && id.port === 0 && fields.persistence === undefined) {
-        findings.push({
-            code: "LVS-PORT-0",
-            severity: "error",
-            property: path("port"),
-            message: "port 0, every port, works only with persistence: the kernel refuses it",
-        });
+        findings.push(
+            finding(
+                "LVS-PORT-0",
+                below(at, "port"),
+                "port 0, every port, works only with persistence: the kernel refuses it",
+            ),
+        );
     }
     if (fields.onePacket === true && "protocol" in id && id.protocol !== "udp") {
-        findings.push({
-            code: "LVS-OPS-PROTOCOL",
-            severity: "error",
-            property: path("onePacket"),
-            message: `one-packet scheduling is for udp and firewall marks, not for ${id.protocol}`,
-        });
+        findings.push(
+            finding(
+                "LVS-OPS-PROTOCOL",
+                below(at, "onePacket"),
+                `one-packet scheduling is for udp and firewall marks, not for ${id.protocol}`,
+            ),
+        );
     }
-    for (const { address, port, fields: server } of realServersOf(id, fields)) {
-        const key = Object.keys(fields.realServers ?? {}).find((each) => fields.realServers![each] === server)!;
-        findings.push(...ruleFindings(id, address, port, server, `${path("realServers")}[${JSON.stringify(key)}]`));
+    if (fields.persistence?.engine === "sip" && "protocol" in id && id.protocol !== "udp") {
+        findings.push(
+            finding(
+                "LVS-SIP-PROTOCOL",
+                below(at, "persistence.engine"),
+                `the engine sip reads udp alone: for ${id.protocol} the kernel finds no Call-ID`,
+            ),
+        );
+    }
+    if (fields.vip !== undefined && "fwmark" in id && fields.marks === undefined) {
+        findings.push(
+            finding(
+                "LVS-VIP-UNUSED",
+                below(at, "vip"),
+                "a service by firewall mark has no address of its own: its VIPs are those of `marks`, and it has none",
+            ),
+        );
     }
     return findings;
+}
+
+function schedulerFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
+    const { scheduler, flags } = serviceValue(id, fields);
+    const row = schedulerNamed(scheduler);
+    const servers = inlineServers(id, fields, at);
+    const findings: Finding[] = [];
+    if (flags.length > 0 && row?.flags.length === 0) {
+        findings.push(
+            finding(
+                "LVS-SCHEDULER-FLAGS",
+                below(at, "schedulerFlags"),
+                `the scheduler ${scheduler} has no flags: ${flags.join(", ")} changes nothing`,
+            ),
+        );
+    }
+    const weights = new Set(servers.map(({ fields: server }) => server.weight ?? 1).filter((weight) => weight > 0));
+    if (row?.weighted === false && weights.size > 1) {
+        findings.push(
+            finding(
+                "LVS-WEIGHT-IGNORED",
+                below(at, "scheduler"),
+                `${scheduler} looks at a weight only to see whether it is 0: use ${scheduler === "rr" ? "wrr" : "wlc"} for shares of ${[...weights].join(" and ")}`,
+            ),
+        );
+    }
+    if (lacksFallback(scheduler, flags)) {
+        const refused = `${scheduler} without ${scheduler}-fallback refuses the clients of a real server with weight 0, instead of giving them to another`;
+        for (const { fields: server, at: place } of servers) {
+            if (server.weight === 0 && server.keepWeight !== true)
+                findings.push(finding("LVS-NO-FALLBACK", below(place, "weight"), refused));
+        }
+        if ((fields.drain?.timeout ?? 0) > 0)
+            findings.push(finding("LVS-NO-FALLBACK", below(at, "drain.timeout"), `a drain sets weight 0: ${refused}`));
+    }
+    return findings;
+}
+
+function markFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
+    if (!("fwmark" in id)) return [];
+    return (fields.marks ?? []).flatMap(({ address }, index) =>
+        familyOf(address) === id.family
+            ? []
+            : [
+                  finding(
+                      "LVS-MARK-FAMILY",
+                      `${below(at, "marks")}[${index}].address`,
+                      `${serviceKey(id)} takes ${id.family} packets: what is marked for ${address} never gets to it (a mark of either family is a service of its own)`,
+                  ),
+              ],
+    );
 }
 
 /** What a rule shows by itself. `at`: the property that holds it. */
@@ -39,33 +130,82 @@ export function ruleFindings(
     fields: InlineRealServer,
     at: string,
 ): Finding[] {
-    const path = (name: string) => (at === "" ? name : `${at}.${name}`);
     const { forwarding } = destinationValue(fields);
     const forced = forcedPort(serviceKey(id), forwarding);
+    const place = at === "" ? "address" : at;
     const findings: Finding[] = [];
     if (forced !== undefined && port !== forced) {
-        findings.push({
-            code: "LVS-DR-PORT",
-            severity: "error",
-            property: path("port"),
-            message: `${forwarding} leaves the packet's port as it is: it is ${forced}, the service's, not ${port} (only nat changes ports)`,
-        });
+        findings.push(
+            finding(
+                "LVS-DR-PORT",
+                below(at, "port"),
+                `${forwarding} leaves the packet's port as it is: it is ${forced}, the service's, not ${port} (only nat changes ports)`,
+            ),
+        );
     }
-    if ((address.includes(":") ? "ipv6" : "ipv4") !== familyOfIdentity(id) && !mayMixFamilies(forwarding)) {
-        findings.push({
-            code: "LVS-FAMILY",
-            severity: "error",
-            property: at === "" ? "address" : at,
-            message: `${address} is of another family than the service ${serviceKey(id)}: only tun can cross`,
-        });
+    if (familyOf(address) !== familyOfIdentity(id) && !mayMixFamilies(forwarding)) {
+        findings.push(
+            finding(
+                "LVS-FAMILY",
+                place,
+                `${address} is of another family than the service ${serviceKey(id)}: only tun can cross`,
+            ),
+        );
     }
     if (!isUnicast(address)) {
-        findings.push({
-            code: "LVS-NOT-UNICAST",
-            severity: "error",
-            property: at === "" ? "address" : at,
-            message: `${address} is not the address of one host: the kernel refuses it`,
-        });
+        findings.push(
+            finding("LVS-NOT-UNICAST", place, `${address} is not the address of one host: the kernel refuses it`),
+        );
     }
     return findings;
+}
+
+/** Under persistence. */
+export function thresholdFindings(fields: InlineRealServer, at: string): Finding[] {
+    if ((fields.upperThreshold ?? 0) === 0) return [];
+    return [
+        finding(
+            "LVS-THRESHOLD-PERSISTENCE",
+            below(at, "upperThreshold"),
+            "a threshold turns new clients away; those that persistence has bound here already come back past it",
+        ),
+    ];
+}
+
+/** Traffic that two services would take, among the services of one director. */
+export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineService; at: string }[]): Finding[] {
+    const marked = new Map<string, { mark: number; at: string }>();
+    const findings: Finding[] = [];
+    for (const { id, fields, at } of services) {
+        if (!("fwmark" in id)) continue;
+        for (const [index, { protocol, address, port }] of (fields.marks ?? []).entries()) {
+            const traffic = `${protocol}/${hostPort(address, port)}`;
+            const place = `${below(at, "marks")}[${index}]`;
+            const other = marked.get(traffic);
+            if (other === undefined) marked.set(traffic, { mark: id.fwmark, at: place });
+            else if (other.mark !== id.fwmark) {
+                findings.push(
+                    finding(
+                        "LVS-MARK-TWICE",
+                        place,
+                        `${traffic} has the mark ${other.mark} already, by ${other.at}: a packet has one mark, not ${id.fwmark} too`,
+                    ),
+                );
+            }
+        }
+    }
+    for (const { id, at } of services) {
+        if (!("protocol" in id)) continue;
+        const shadow = marked.get(serviceKey(id));
+        if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
+    }
+    return findings;
+}
+
+export function shadowed(service: string, mark: number, at: string): Finding {
+    return finding(
+        "LVS-MARK-SHADOWS",
+        at,
+        `what arrives for ${service} has the firewall mark ${mark}, and IPVS looks for a mark first: this service gets nothing`,
+    );
 }

@@ -47,8 +47,12 @@ export const directorSchema = z.strictObject({
         .optional(),
     sysctls: sysctls.describe("Kernel settings by name, such as net.ipv4.vs.expire_nodest_conn.").optional(),
     timeouts: z
-        .strictObject({ tcp: timeout.optional(), tcpfin: timeout.optional(), udp: timeout.optional() })
-        .describe("Seconds until idle connections are forgotten: tcp, tcpfin (after FIN), udp. Default: left alone.")
+        .strictObject({
+            tcp: timeout.describe("Seconds for TCP connections. Default: left alone.").optional(),
+            tcpfin: timeout.describe("Seconds for TCP connections after a FIN. Default: left alone.").optional(),
+            udp: timeout.describe("Seconds for UDP. Default: left alone.").optional(),
+        })
+        .describe("Seconds until idle connections are forgotten.")
         .optional(),
     connTabBits: whole(limits.connTabBits)
         .describe("The connection table has 2^N places; taken when ip_vs is loaded. Default: the kernel's.")
@@ -58,7 +62,10 @@ export const directorSchema = z.strictObject({
         .describe("Source networks to masquerade, each with an optional destination.")
         .optional(),
     sync: z
-        .strictObject({ master: daemon.optional(), backup: daemon.optional() })
+        .strictObject({
+            master: daemon.describe("Sends this director's connections. Default: none.").optional(),
+            backup: daemon.describe("Takes other directors' connections. Default: none.").optional(),
+        })
         .describe("Connection synchronisation with other directors: a master daemon, a backup daemon, or both.")
         .optional(),
     ftp: z

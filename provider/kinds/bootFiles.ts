@@ -13,11 +13,13 @@ const UNIT_PATH = `/etc/systemd/system/${BOOT_UNIT}`;
 const SCRIPT = `#!/bin/sh
 # Written by pulumi-lvs: sets what the ledger beside it claims. It goes with the last claim.
 LC_ALL=C; export LC_ALL
+umask 077
 cd ${LEDGER_DIRECTORY} || exit 0
 mkdir -p /run/pulumi-lvs
 exec 9>/run/pulumi-lvs/lock
 flock -w 60 9 || exit 1
 machine="$(cat /etc/machine-id 2>/dev/null) $(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
+machine=\${machine# }; machine=\${machine% }
 tab=$(printf '\\t')
 
 claims() {
@@ -45,7 +47,7 @@ claims | sort -s -t "$tab" -k1,1n | {
         case $failed in *" $file "*) echo "$file: $what: left out" >&2; continue ;; esac
         [ -n "$command" ] || continue
         if ! out=$(sh -c "$(printf '%b' "$command")" 2>&1 </dev/null 9>&-); then
-            case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*) continue ;; esac
+            case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*|*"Address already in use"*) continue ;; esac
             echo "$file: $what: $out" >&2
             failed="$failed$file "
         fi

@@ -4,6 +4,7 @@ import { lines } from "./probe";
 /** A UDP port on which the kernel takes GUE apart, keyed `ipv4/6080`; the inner packet goes to the tunnel device. */
 export const fouKind: Kind<"gue"> = {
     name: "fou",
+    group: "tunnel",
     nature: "thing",
     tool: "ip",
     rank: () => ranks.fou,

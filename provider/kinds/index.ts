@@ -30,6 +30,11 @@ export const kinds: readonly Kind[] = [
 
 const byName = new Map(kinds.map((kind) => [kind.name, kind]));
 
+/** Whether this version knows a kind. */
+export function isKind(name: string): boolean {
+    return byName.has(name);
+}
+
 /** The row of a kind; throws for a name that this version does not know. */
 export function kindOf(name: string): Kind {
     const kind = byName.get(name);
@@ -37,4 +42,13 @@ export function kindOf(name: string): Kind {
     return kind;
 }
 
-export type { Action, Kind, ManagedObject, Objects, Place, Value } from "./kind";
+export {
+    type Action,
+    type Group,
+    groups,
+    type Kind,
+    type ManagedObject,
+    type Objects,
+    type Place,
+    type Value,
+} from "./kind";

@@ -41,6 +41,7 @@ type Plain<T> = T & Record<string, Value>;
 /** A virtual service, keyed `tcp/192.0.2.100:80`, `fwm/1`, `fwm6/1`. Edited in place, always with every attribute. */
 export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
     name: "service",
+    group: "ipvs",
     nature: "rule",
     tool: "ipvsadm",
     rank: () => ranks.service,
@@ -54,6 +55,7 @@ export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
 /** A real server of a service, keyed `tcp/192.0.2.100:80/192.0.2.21:80`. Edited in place, always with every attribute. */
 export const destinationKind: Kind<Plain<DestinationValue & { tunnel: Value }>> = {
     name: "destination",
+    group: "ipvs",
     nature: "rule",
     tool: "ipvsadm",
     rank: () => ranks.destination,
@@ -68,6 +70,7 @@ export const destinationKind: Kind<Plain<DestinationValue & { tunnel: Value }>> 
 /** One of the host's three IPVS timeouts, in seconds, keyed `tcp`, `tcpfin`, `udp`. */
 export const timeoutKind: Kind<number> = {
     name: "timeout",
+    group: "ipvs.host",
     nature: "setting",
     tool: "ipvsadm",
     rank: () => ranks.timeouts,
@@ -82,6 +85,7 @@ export const timeoutKind: Kind<number> = {
 /** A connection synchronisation daemon, keyed `master` or `backup`. It cannot be changed, only started anew. */
 export const syncKind: Kind<Plain<SyncDaemon>> = {
     name: "sync",
+    group: "ipvs.host",
     nature: "rule",
     tool: "ipvsadm",
     rank: () => ranks.sync,

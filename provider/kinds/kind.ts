@@ -33,6 +33,11 @@ export interface ManagedObject extends Place {
 /** All that is read of a host's objects: value by key, by kind. */
 export type Objects = ReadonlyMap<string, ReadonlyMap<string, Value>>;
 
+/** Parts of a probe that cost processes: read where a resource, or the host's ledger, has to do with them. */
+export type Group = "ipvs" | "ipvs.host" | "nft" | "tunnel";
+
+export const groups: readonly Group[] = ["ipvs", "ipvs.host", "nft", "tunnel"];
+
 export interface Kind<V extends Value = Value> {
     /** The name in ledgers, messages and drift: never changes once released. */
     readonly name: string;
@@ -44,6 +49,8 @@ export interface Kind<V extends Value = Value> {
      * which is put back. `standing`: never taken away (modules).
      */
     readonly nature: "rule" | "thing" | "setting" | "standing";
+    /** The part of a probe that it is read from, where that is read only on demand. */
+    readonly group?: Group;
     /** Reads every object of the kind from a probe. */
     read(probe: Probe): Map<string, V>;
     /** Whether what the host has is what is wanted; default: the same JSON. */

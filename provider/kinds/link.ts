@@ -11,6 +11,7 @@ export type LinkValue = { type: string; local: string; csum?: boolean; mtu?: num
  */
 export const linkKind: Kind<LinkValue & Record<string, Value>> = {
     name: "link",
+    group: "tunnel",
     nature: "thing",
     ours: true,
     tool: "ip",

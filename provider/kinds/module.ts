@@ -40,6 +40,8 @@ function trimZeros(text: string): string {
 }
 
 const RELOAD = `
+v=; [ ! -r "/sys/module/$1/parameters/\${2%%=*}" ] || read -r v < "/sys/module/$1/parameters/\${2%%=*}"
+case $v in "\${2#*=}"|"\${2#*=}",0*) exit 0 ;; esac
 if [ -d "/sys/module/$1" ]; then
     if [ "$1" = ip_vs ] && [ -n "$(ipvsadm -Sn)" ]; then
         echo "$1 is loaded with another value and carries services; it takes $2 only when it is loaded: reboot, or unload it in a maintenance window" >&2

@@ -31,6 +31,7 @@ const RULES_OF_FRAME = 4;
 /** The table itself: there as long as one resource claims something in it. */
 export const tableKind: Kind<string> = {
     name: "table",
+    group: "nft",
     nature: "thing",
     ours: true,
     tool: "nft",
@@ -49,6 +50,7 @@ export const tableKind: Kind<string> = {
 /** A firewall mark for what arrives at an address, keyed `ipv4/tcp/192.0.2.100/80`; port 0: every port. */
 export const markKind: Kind<number> = {
     name: "mark",
+    group: "nft",
     nature: "rule",
     tool: "nft",
     rank: () => ranks.rule,
@@ -89,6 +91,7 @@ function parseMarkKey(key: string): { map: string; place: string } {
 /** Masquerading of what goes from a network to a network, keyed `10.0.0.0/8 0.0.0.0/0`. */
 export const masqueradeKind: Kind<true> = {
     name: "masquerade",
+    group: "nft",
     nature: "rule",
     tool: "nft",
     rank: () => ranks.rule,
@@ -106,13 +109,27 @@ export const masqueradeKind: Kind<true> = {
         return [{ run: ["nft", `add rule ${CHAIN} ${match.join(" ")} masquerade comment "${key}"`] }];
     },
     unset: (key) => [{ script: REMOVE_RULE, words: [key] }],
+    // The unit runs again when the network or the packet filter is reloaded, and not every reload takes rules away.
+    boot: (key, want) => [
+        {
+            script: ADD_ONCE,
+            words: [
+                key,
+                ...masqueradeKind.set(key, want, undefined).flatMap((action) => ("run" in action ? action.run : [])),
+            ],
+        },
+    ],
     describe: (key) => `masquerade ${key.replace(" ", " to ")}`,
 };
 
 const CHAIN = `${TABLE} postrouting_masquerade`;
 
+const ADD_ONCE = `
+case $(nft list chain ${CHAIN} 2>/dev/null) in *"comment \\"$1\\""*) exit 0 ;; esac
+shift; exec "$@"`.trim();
+
 const REMOVE_RULE = `
-for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment "$1" # handle \\([0-9]*\\)$|\\1|p"); do
+for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment \\"$1\\" # handle \\([0-9]*\\)$|\\1|p"); do
     nft delete rule ${CHAIN} handle "$h" || exit 1
 done`.trim();
 

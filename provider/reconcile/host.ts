@@ -4,6 +4,7 @@
  * host is still so. A host that keeps changing under us is an error after a few attempts.
  */
 
+import { type Group, groups, isKind, kindOf } from "../kinds";
 import { sysctlPath } from "../kinds/sysctl";
 import { type Connection, connectionKey, connectionSecrets, describeConnection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
@@ -13,7 +14,7 @@ import { StepError } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
 import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
-import { type HostState, hostTime, parseSections, parseState, valueAt } from "./state";
+import { type HostState, hostTime, machineOf, parseSections, parseState, valueAt } from "./state";
 
 /** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
 export interface Operation {
@@ -21,6 +22,8 @@ export interface Operation {
     says: string;
     /** Settings that it needs to see, as sysctl keys. */
     settings: string[];
+    /** Parts of the probe that it needs. */
+    groups: readonly Group[];
     plan(state: HostState): Plan;
 }
 
@@ -61,6 +64,8 @@ interface Job {
     notes: Set<string>;
     alone: boolean;
     attempts: number;
+    /** A script of it may have done something on the host. */
+    begun: boolean;
 }
 
 const hosts = new Map<string, Host>();
@@ -83,12 +88,15 @@ export class Host {
     readonly name: string;
     options!: HostOptions;
     private snapshot: HostState | undefined;
+    /** The last probe that asked for everything: what a script's own answer does not say again. */
+    private informed: HostState | undefined;
     private queue: Job[] = [];
     /** The work that is under way. */
     underWay: Promise<void> = Promise.resolve();
     private working = false;
     private probing: Promise<HostState> | undefined;
     private readonly settings = new Set<string>();
+    private readonly groups = new Set<Group>();
     private readonly redact: (text: string) => string;
 
     constructor(readonly connection: Connection) {
@@ -97,8 +105,8 @@ export class Host {
     }
 
     /** The host as it is, for reading: concurrent and closely following reads share one probe. */
-    async read(settings: string[] = []): Promise<HostState> {
-        const more = this.wantSettings(settings);
+    async read(settings: string[] = [], wanted: readonly Group[] = groups): Promise<HostState> {
+        const more = this.wantToSee(settings, wanted);
         if (this.probing !== undefined && !more) return this.probing;
         const known = this.snapshot;
         if (known !== undefined && !more && Date.now() - known.takenAt < FRESH) return known;
@@ -113,7 +121,7 @@ export class Host {
 
     /** Plans and carries out an operation; rejects after it has been taken back. */
     submit(operation: Operation): Promise<Outcome> {
-        this.wantSettings(operation.settings);
+        this.wantToSee(operation.settings, operation.groups);
         return new Promise((resolve, reject) => {
             this.queue.push({
                 operation,
@@ -124,6 +132,7 @@ export class Host {
                 notes: new Set(),
                 alone: false,
                 attempts: 0,
+                begun: false,
             });
             this.start();
         });
@@ -131,14 +140,20 @@ export class Host {
 
     /** Takes an operation back that was carried out here. */
     async undo(deed: Deed): Promise<string[]> {
-        const outcome = await this.submit({ says: "undo", settings: [], plan: (state) => planUndo(deed, state) });
+        const outcome = await this.submit({
+            says: "undo",
+            settings: [],
+            groups: [],
+            plan: (state) => planUndo(deed, state),
+        });
         return outcome.notes;
     }
 
-    private wantSettings(keys: string[]): boolean {
-        const before = this.settings.size;
+    private wantToSee(keys: string[], wanted: readonly Group[]): boolean {
+        const before = this.settings.size + this.groups.size;
+        for (const group of wanted) this.groups.add(group);
         for (const key of keys) this.settings.add(sysctlPath(key).slice("/proc/sys/".length));
-        const grown = this.settings.size > before;
+        const grown = this.settings.size + this.groups.size > before;
         if (grown) this.snapshot = undefined;
         return grown;
     }
@@ -164,13 +179,14 @@ export class Host {
         let fresh = false;
         let state: HostState;
         try {
-            if (this.snapshot === undefined) {
+            // An operation that came meanwhile may have asked for more.
+            while (this.snapshot === undefined) {
                 await this.probe(false);
                 fresh = true;
             }
-            state = this.snapshot!;
+            state = this.snapshot;
         } catch (error) {
-            for (const job of this.queue.splice(0)) job.reject(error);
+            await Promise.all(this.queue.splice(0).map((job) => this.giveUp(job, error)));
             return;
         }
         const base = state;
@@ -187,7 +203,7 @@ export class Host {
                 plan = job.operation.plan(state);
             } catch (error) {
                 if (fresh && plans.length === 0) {
-                    this.giveUp(job, error);
+                    await this.giveUp(job, error);
                     continue;
                 }
                 // It may be the probe that is old, or a neighbour in the batch: look again, on its own.
@@ -227,6 +243,7 @@ export class Host {
                 rules: single ? "each" : "together",
                 timeout: this.options.commandTimeout,
                 settings: [...this.settings],
+                groups: [...this.groups],
             });
         } catch (error) {
             this.snapshot = undefined;
@@ -239,7 +256,7 @@ export class Host {
                 job.attempts++;
                 if (job.attempts >= ATTEMPTS) {
                     const reason = `the host changed ${job.attempts} times between look and lock`;
-                    this.giveUp(
+                    await this.giveUp(
                         job,
                         this.stepError(
                             "LVS-RESTLESS",
@@ -252,6 +269,7 @@ export class Host {
             }
             return;
         }
+        for (const job of jobs) job.begun = true;
         const again: Job[] = [];
         const wait: { job: Job; plan: Plan }[] = [];
         for (const [index, job] of jobs.entries()) {
@@ -317,13 +335,14 @@ export class Host {
     private finish(job: Job, plan: Plan, state: HostState): void {
         for (const note of plan.notes) job.notes.add(note);
         const deed = this.deed(job);
-        const known = [...deed.files.values()].some((file) => file !== undefined);
+        // A clone carries the ledger of the machine that it was made from, and is another one.
+        const known = [...deed.files.values()].some((file) => file?.machine === machineOf(state));
         job.resolve({ state, deed, notes: [...job.notes], pending: plan.pending, known });
     }
 
-    private giveUp(job: Job, error: unknown): void {
-        if (job.first === undefined || job.touched.size + job.files.size === 0) job.reject(error);
-        else void this.takeBack(job, error);
+    private async giveUp(job: Job, error: unknown): Promise<void> {
+        if (job.begun) await this.takeBack(job, error);
+        else job.reject(error);
     }
 
     /** Undo: what the operation did is set back, and the error says so, or what is left. */
@@ -339,6 +358,7 @@ export class Host {
                     rules: "each",
                     timeout: this.options.commandTimeout,
                     settings: [...this.settings],
+                    groups: [...this.groups],
                 });
                 this.snapshot = answer.state;
                 if (answer.outcome === "stale" && attempt < ATTEMPTS) {
@@ -364,9 +384,10 @@ export class Host {
     /** The connection ended or the answer did not come: what the script did is found out, under the lock. */
     private async recover(jobs: Job[], error: unknown): Promise<void> {
         if ((error as { sent?: boolean }).sent === false) {
-            for (const job of jobs) job.reject(error);
+            await Promise.all(jobs.map((job) => this.giveUp(job, error)));
             return;
         }
+        for (const job of jobs) job.begun = true;
         try {
             await this.probe(true);
         } catch (second) {
@@ -391,22 +412,21 @@ export class Host {
             rules: "each",
             timeout: this.options.commandTimeout,
             settings: [...this.settings],
+            groups: [...this.groups],
             locked,
             inform: true,
         });
-        const more = this.wantSettings(
-            [...answer.state.ledger.values()].flatMap((file) =>
-                file.claims.filter(({ kind }) => kind === "sysctl").map(({ key }) => key),
-            ),
+        // What the ledger speaks of has to be seen too, whoever it belongs to.
+        const claims = [...answer.state.ledger.values()].flatMap((file) => file.claims);
+        const unseen = claims.filter(
+            ({ kind, key }) => kind === "sysctl" && valueAt(answer.state, kind, key) === undefined,
         );
-        const missing =
-            more &&
-            [...answer.state.ledger.values()].some((file) =>
-                file.claims.some(
-                    ({ kind, key }) => kind === "sysctl" && valueAt(answer.state, kind, key) === undefined,
-                ),
-            );
-        if (missing) return this.probe(locked);
+        const more = this.wantToSee(
+            unseen.map(({ key }) => key),
+            claims.flatMap(({ kind }) => (isKind(kind) ? (kindOf(kind).group ?? []) : [])),
+        );
+        if (more) return this.probe(locked);
+        this.informed = answer.state;
         this.snapshot = answer.state;
         return answer.state;
     }
@@ -459,7 +479,7 @@ export class Host {
         const state = (): HostState => {
             const read = Object.fromEntries(Object.entries(sections).filter(([name]) => !name.startsWith("run.")));
             try {
-                return parseState(read, sum.join(" "), this.snapshot);
+                return parseState(read, sum.join(" "), this.informed);
             } catch (error) {
                 throw this.stepError(
                     "LVS-ANSWER",

@@ -3,7 +3,7 @@
  * the order of creation (real server, then director): what sends traffic is told last, and first when it ends.
  */
 
-import { kindOf, type Value } from "../kinds";
+import { type Group, kindOf, type Value } from "../kinds";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
@@ -121,7 +121,7 @@ export interface Reading {
 export async function read(identity: Identity, parts: HostPart[], around: Surroundings): Promise<Reading> {
     const states: HostState[] = [];
     for (const part of parts) {
-        const state = await forgiving(around, part, () => hostOf(part, around).read(part.settings));
+        const state = await forgiving(around, part, () => hostOf(part, around).read(part.settings, groupsOf(part)));
         if (state === undefined) return { states: undefined, gone: false, drift: {}, found: new Map() };
         states.push(state);
     }
@@ -180,6 +180,12 @@ function leaving(value: Value, have: Value | undefined, leave: string[] | undefi
     return { ...(value as Record<string, Value>), ...same };
 }
 
+/** What has to be read of a host for a part; a director's rules always. */
+function groupsOf(part: HostPart): Group[] {
+    const wanted = part.wants(undefined).flatMap(({ kind }) => kindOf(kind).group ?? []);
+    return [...new Set<Group>([...(part.role === "director" ? ["ipvs" as const] : []), ...wanted])];
+}
+
 function hostOf(part: HostPart, around: Surroundings): Host {
     return hostAt(part.connection, around);
 }
@@ -209,6 +215,7 @@ async function carryOut(
     const outcome = await host.submit({
         says: `${phase === "delete" ? "release" : creating ? "create" : "update"} ${identity.id}`,
         settings: part.settings,
+        groups: groupsOf(part),
         plan: (state) => {
             if (phase !== "delete") {
                 for (const finding of part.findings(state)) {
@@ -238,18 +245,20 @@ async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Pro
         return await work(doing);
     } catch (error) {
         const troubles: string[] = [];
+        let left = false;
         for (const { host, deed } of [...doing.deeds].reverse()) {
             try {
                 const notes = await host.undo(deed);
                 troubles.push(`On ${host.name} it was taken back (compensated).`, ...notes);
             } catch (second) {
-                const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
+                left = true;
+                const what = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
                 troubles.push(
-                    `On ${host.name} taking it back failed: ${(second as Error).message}. Left there: ${left || "ledger files"}.`,
+                    `On ${host.name} taking it back failed: ${(second as Error).message}. Left there: ${what || "ledger files"}.`,
                 );
-                throw new LeftBehind(withText(error, troubles.join("\n  ")));
             }
         }
+        if (left) throw new LeftBehind(withText(error, troubles.join("\n  ")));
         throw withText(error, troubles.join("\n  "));
     }
 }

@@ -34,7 +34,8 @@ const MODULES =
 const OPTIONS =
     "IP_VS[A-Z0-9_]*|NET_IPIP|NET_FOU[A-Z0-9_]*|NET_IPGRE|NET_IPGRE_DEMUX|IPV6_GRE|IPV6_SIT|IPV6_TUNNEL|IPV6_FOU[A-Z0-9_]*|DUMMY|NF_TABLES[A-Z0-9_]*|NFT_MASQ|NFT_NAT|NF_CONNTRACK|MODULES";
 
-const words = (list: readonly string[]) => ["ipvsadm", ...list].join(" ");
+/** A listing that fails is no empty table: the line that says so is one that no reader takes. */
+const words = (list: readonly string[]) => `${["ipvsadm", ...list].join(" ")} || echo "ipvsadm failed"`;
 
 /** The functions `lvs_probe`, `lvs_inform`, and `lvs_sum FILE`: the checksum of a probe's output, nonce, counters and lifetimes aside. */
 export const probeFunctions = `
@@ -47,6 +48,7 @@ lvs_probe() {
     while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
     lvs_section address
     ip -o addr show 2>/dev/null
+    case $LVS_GROUPS in *"|tunnel|"*)
     lvs_section link
     for d in /sys/class/net/${DEVICE_PREFIX}*; do
         [ -e "$d" ] && ip -d -o link show dev "\${d##*/}"
@@ -56,28 +58,36 @@ lvs_probe() {
         ip fou show 2>/dev/null
         [ -d /sys/module/fou6 ] && ip -6 fou show 2>/dev/null | sed 's/$/ -6/'
     fi
+    ;; esac
     lvs_section parameters
     for p in ip_vs/parameters/conn_tab_bits ip_vs_ftp/parameters/ports; do
         [ -r "/sys/module/$p" ] && { read -r v < "/sys/module/$p"; echo "\${p%%/*}.\${p##*/} $v"; }
     done
     if [ -e /proc/net/ip_vs ] && command -v ipvsadm >/dev/null 2>&1; then
+        case $LVS_GROUPS in *"|ipvs|"*)
         lvs_section ipvs.save
-        ${words(ipvsListings.save)} 2>/dev/null
+        ${words(ipvsListings.save)}
         lvs_section ipvs.thresholds
-        ${words(ipvsListings.thresholds)} 2>/dev/null
+        ${words(ipvsListings.thresholds)}
+        ;; esac
+        case $LVS_GROUPS in *"|ipvs.host|"*)
         lvs_section ipvs.timeouts
-        ${words(ipvsListings.timeouts)} 2>/dev/null
+        ${words(ipvsListings.timeouts)}
         lvs_section ipvs.daemons
-        ${words(ipvsListings.daemons)} 2>/dev/null
+        ${words(ipvsListings.daemons)}
+        ;; esac
     fi
+    case $LVS_GROUPS in *"|nft|"*)
     lvs_section nft
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         nft -n list table inet pulumi_lvs 2>/dev/null
     fi
+    ;; esac
     lvs_section boot
     ${bootProbe}
     lvs_section ledger
-    grep -s '' ${LEDGER_DIRECTORY}/*.claims /dev/null
+    grep -as '' ${LEDGER_DIRECTORY}/*.claims /dev/null
+    for f in ${LEDGER_DIRECTORY}/*.claims; do [ -s "$f" ] || [ ! -e "$f" ] || echo "$f:"; done
     lvs_section ledgerdir
     [ -d ${LEDGER_DIRECTORY} ] && echo there
     :
@@ -121,6 +131,6 @@ lvs_inform() {
     done
 }
 lvs_sum() {
-    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//" "$1" | cksum
+    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ dynamic / /;s/ (size=[0-9]*)$//" "$1" | cksum
 }
 `.trim();

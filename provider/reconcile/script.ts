@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import type { DestinationValue } from "../ipvs/model";
 import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
-import type { Action } from "../kinds";
+import { type Action, type Group, groups } from "../kinds";
 import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { command, quote } from "../ssh/quote";
 import { type LedgerFile, renderLedger } from "./ledger";
@@ -28,6 +28,8 @@ export interface Batch {
     timeout: number;
     /** Further settings to read, as paths under /proc/sys. */
     settings: string[];
+    /** The parts of the probe that are read on demand; default: all. */
+    groups?: readonly Group[];
     /** Read under the lock: what a script that is still running does is then over. */
     locked?: boolean;
     /** Also read what does not change while we work. */
@@ -73,11 +75,12 @@ function constant(text: string): string {
 export function renderScript(batch: Batch): Script {
     const nonce = randomBytes(12).toString("hex");
     const parts = batch.expect === undefined ? [] : renderParts(batch);
-    const settings = batch.settings.filter((path) => /^[A-Za-z0-9_./-]+$/.test(path)).join(" ");
+    const settings = batch.settings.filter((path) => /^[A-Za-z0-9_.,:@%+/-]+$/.test(path)).join(" ");
     const body = `
 W=$1
 LVS_NONCE=${nonce}
 LVS_SETTINGS=${quote(settings)}
+LVS_GROUPS=${quote(`|${(batch.groups ?? groups).join("|")}|`)}
 ${probeFunctions}
 lvs_run() {
     echo "$1" > "$W/at"
@@ -91,16 +94,14 @@ lvs_together() {
     [ -z "$o" ] || { printf '%s\\n' "$o"; [ $r != 0 ] || r=1; }
     return $r
 }
-lvs_busy() {
-    ipvsadm -Ln | awk '
-        $1 == "TCP" || $1 == "UDP" || $1 == "SCTP" || $1 == "FWM" { s = $1 (($1 == "FWM" && $3 == "IPv6") ? "6" : "") " " $2 }
-        $1 == "->" && $5 ~ /^[0-9]+$/ && $5 > 0 { printf "|%s %s|\\n", s, $2 }'
-}
+${busy}
 ${parts.map((part, index) => `lvs_${index}() {\n${part.text}\n}`).join("\n")}
 lvs_steps() {
 ${parts.map((_, index) => `    lvs_run ${index} || return`).join("\n")}
     :
 }
+# The script itself is on standard input.
+{
 draining=' '
 ${batch.expect === undefined && batch.locked !== true ? "" : lock}
 ${batch.inform === true ? `lvs_inform > "$W/inform"` : ""}
@@ -114,6 +115,7 @@ lvs_steps
 lvs_probe > "$W/probe"
 echo "done $(lvs_sum "$W/probe")" > "$W/outcome"`
 }
+} < /dev/null
 `;
     const text = `lvs_main() {
 trap '' HUP PIPE
@@ -124,14 +126,13 @@ W=/run/pulumi-lvs/run.${nonce}
 for t in flock timeout; do
     command -v $t >/dev/null 2>&1 || { printf '\\n%s run.outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
 done
-if ! o=$(mkdir -p /run/pulumi-lvs 2>&1 && (umask 077; mkdir "$W") 2>&1); then
+if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; } && mkdir "$W"; } 2>&1); then
     printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi
-cat > "$W/body" <<'LVS_${nonce}'
+timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh -s "$W" > "$W/trouble" 2>&1 <<'LVS_${nonce}'
 ${body}
 LVS_${nonce}
-timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh "$W/body" "$W" > "$W/trouble" 2>&1 < /dev/null
 echo $? > "$W/status"
 {
     for f in outcome results at status trouble draining; do
@@ -159,6 +160,17 @@ lvs_main
 
 const lock = `exec 9>/run/pulumi-lvs/lock
 flock -w ${LOCK_WAIT} 9 || { echo busy > "$W/outcome"; exit 0; }`;
+
+/** `lvs_busy` prints `|SERVICE REALSERVER|N` for each real server with N active connections, in the shell's own words. */
+const busy = `lvs_busy() {
+    ipvsadm -Ln | while read -r p a f w n r; do
+        case $p in
+        TCP|UDP|SCTP) s="$p $a" ;;
+        FWM) case $f in IPv6) s="FWM6 $a" ;; *) s="FWM $a" ;; esac ;;
+        '->') case $n in ''|0|*[!0-9]*) ;; *) echo "|$s $a|$n" ;; esac ;;
+        esac
+    done
+}`;
 
 /** Claims upwards by rank across all plans, then releases downwards; consecutive rules join one \`ipvsadm -R\`. */
 function renderParts(batch: Batch): Part[] {
@@ -268,9 +280,10 @@ LVS_RULES`,
 export function listingName(key: string): string {
     const cut = key.lastIndexOf("/");
     const [kind = "", place = ""] = key.slice(0, cut).split("/");
+    // It prints marks as signed numbers.
     const service =
         kind === "fwm" || kind === "fwm6"
-            ? `${kind === "fwm6" ? "FWM6" : "FWM"} ${place}`
+            ? `${kind === "fwm6" ? "FWM6" : "FWM"} ${Number(place) | 0}`
             : `${kind.toUpperCase()} ${place}`;
     return `${service} ${key.slice(cut + 1)}`;
 }
@@ -283,21 +296,22 @@ function writeLedger(files: FileChanges, owners: ReadonlyMap<string, number>): s
     const removed = [...files].filter(([, file]) => file === undefined).map(([name]) => name);
     return [
         `(umask 077`,
-        // What an earlier run left there may be cut off.
-        `rm -rf ${LEDGER_DIRECTORY}/.new`,
-        `mkdir -p ${LEDGER_DIRECTORY}/.new || exit`,
-        ...written.map(([name, file]) =>
-            guard(name, `printf '%s' ${constant(renderLedger(file!))} > ${LEDGER_DIRECTORY}/.new/${name} || exit`),
-        ),
+        `cd ${LEDGER_DIRECTORY} 2>/dev/null || { mkdir -p ${LEDGER_DIRECTORY} && cd ${LEDGER_DIRECTORY}; } || exit`,
         ...(written.length === 0
             ? []
             : [
-                  `set -- ${LEDGER_DIRECTORY}/.new/*.claims`,
-                  `if [ -e "$1" ]; then { sync "$@" 2>/dev/null || sync; } && mv -f "$@" ${LEDGER_DIRECTORY}/ || exit; fi`,
+                  `[ -d .new ] || mkdir .new || exit`,
+                  // What an earlier run left there may be cut off.
+                  `for f in .new/*; do [ ! -e "$f" ] || rm -f "$f" || exit; done`,
+                  ...written.map(([name, file]) =>
+                      guard(name, `printf '%s' ${constant(renderLedger(file!))} > .new/${name} || exit`),
+                  ),
+                  `set -- .new/*.claims`,
+                  `if [ -e "$1" ]; then { sync "$@" 2>/dev/null || sync; } && mv -f "$@" ./ || exit; fi`,
               ]),
-        ...removed.map((name) => guard(name, `rm -f ${LEDGER_DIRECTORY}/${name} || exit`)),
-        `rmdir ${LEDGER_DIRECTORY}/.new`,
-        `rmdir ${LEDGER_DIRECTORY} 2>/dev/null`,
+        ...removed.map((name) => guard(name, `rm -f ${name} || exit`)),
+        `set -- *.claims`,
+        `[ -e "$1" ] || { rm -rf .new; cd /; rmdir ${LEDGER_DIRECTORY} 2>/dev/null; }`,
         `exit 0)`,
     ].join("\n");
 }
@@ -309,11 +323,10 @@ export function renderWait(keys: string[], seconds: number): { text: string; non
     const text = `lvs_main() {
 trap '' PIPE
 LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
+${busy}
 n=0
 while :; do
-    busy=$(ipvsadm -Ln | awk '
-        $1 == "TCP" || $1 == "UDP" || $1 == "SCTP" || $1 == "FWM" { s = $1 (($1 == "FWM" && $3 == "IPv6") ? "6" : "") " " $2 }
-        $1 == "->" && $5 ~ /^[0-9]+$/ && $5 > 0 { printf "|%s %s|%s\\n", s, $2, $5 }')
+    busy=$(lvs_busy)
     left=
     for k in ${names.join(" ")}; do
         case $busy in *"$k"*) c=\${busy#*"$k"}; left="$left \${c%%[!0-9]*}" ;; esac

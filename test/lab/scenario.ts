@@ -21,11 +21,11 @@ export interface Topology {
     request(vip: string): string;
     /** Resources that `up` creates: director, service and real servers. */
     resources: number;
-    /** The weight of the first real server as it is written, another one, and the shares then. */
+    /** Another weight for the first real server, and the shares then. */
     weight: { edit: Edit; shares: Answers };
-    /** The service's key as in `ipvsadm -Sn`, without the VIP. */
+    /** The service's port. */
     port: number;
-    /** The scheduler as it is written; rr takes its place. */
+    /** The scheduler as it is written. */
     scheduler: string;
     /** What a hand undoes of what was set up; how to see that it is missing; where. */
     control: {
@@ -131,48 +131,36 @@ export function promises(topology: Topology, more: (running: Running) => void = 
         const { changes } = await running.stack.up({ refresh: true });
         expect(changes).toEqual({ update: expect.any(Number) });
         expect((await look()).stdout).toMatch(topology.control.look.good);
-        expect((await running.stack.up({ refresh: true })).changes).toEqual({});
     });
 
-    test("weight, scheduler and persistence are edited in place, and no request of a running load fails", async () => {
-        const load = await startLoad(running.lab, CLIENT, topology.request(VIP));
+    test("scheduler, persistence and weight are edited in place, and no request of a running load fails", async () => {
         const earlier = await connections();
         expect(earlier).toBeGreaterThan(0);
+        const load = await startLoad(running.lab, CLIENT, topology.request(VIP));
 
-        await edit(topology.weight.edit);
-        expect((await running.stack.up()).changes).toEqual({ update: 1 });
-
-        await edit([
-            `scheduler: "${topology.scheduler}"`,
-            `scheduler: "rr",
-        persistence: { timeout: 120 }`,
-        ]);
+        await edit([`scheduler: "${topology.scheduler}",`, 'scheduler: "rr", persistence: { timeout: 120 },']);
         expect((await running.stack.up()).changes).toEqual({ update: 1 });
         expect(await rules()).toContain(`-A ${service(VIP)} -s rr -p 120\n`);
 
-        await edit([
-            `scheduler: "rr",
-        persistence: { timeout: 120 }`,
-            `scheduler: "wrr"`,
-        ]);
-        expect((await running.stack.up()).changes).toEqual({ update: 1 });
+        await edit(['scheduler: "rr", persistence: { timeout: 120 },', 'scheduler: "wrr",'], topology.weight.edit);
+        expect((await running.stack.up()).changes).toEqual({ update: 2 });
         expect(await rules()).toContain(`-A ${service(VIP)} -s wrr\n`);
 
         const { failures, answers, requests } = await load.stop();
-        expect({ failures, requests: Object.values(answers).reduce((sum, each) => sum + each, 0) }).toEqual({
+        expect({ failures, answered: Object.values(answers).reduce((sum, each) => sum + each, 0) }).toEqual({
             failures: "",
-            requests,
+            answered: requests,
         });
         expect(Object.keys(answers).sort()).toEqual(realServers);
         // A service that is made anew counts from 0.
-        expect(await connections()).toBeGreaterThanOrEqual(earlier + requests - 1);
+        expect(await connections()).toBeGreaterThanOrEqual(earlier + requests);
         await expectShares(topology.weight.shares);
     });
 
     test("another key replaces the service and its real servers", async () => {
         await edit([VIP, OTHER_VIP]);
         const { changes } = await running.stack.up();
-        expect(changes).toEqual({ replace: realServers.length + 1, update: 1 });
+        expect(changes).toEqual({ replace: realServers.length + 1 });
         await expectShares(topology.weight.shares, OTHER_VIP);
         expect(await rules(VIP)).toBe("");
         for (const host of [topology.director, ...realServers]) {
@@ -181,9 +169,13 @@ export function promises(topology: Topology, more: (running: Running) => void = 
     });
 
     describe("identity in the program may change without harm:", () => {
+        let declared: string;
+        beforeAll(async () => {
+            declared = await rules(OTHER_VIP);
+        });
         const expectAsDeclared = async (): Promise<void> => {
+            expect(await rules(OTHER_VIP)).toBe(declared);
             await expectShares(topology.weight.shares, OTHER_VIP);
-            expect((await running.stack.up({ refresh: true })).changes).toEqual({});
         };
 
         test("a rename of every resource", async () => {
@@ -211,6 +203,7 @@ export function promises(topology: Topology, more: (running: Running) => void = 
             const { changes } = await running.stack.up({ replace });
             expect(changes).toMatchObject({ replace: expect.any(Number) });
             await expectAsDeclared();
+            expect((await running.stack.up({ refresh: true })).changes).toEqual({});
         });
     });
 

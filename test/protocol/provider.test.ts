@@ -110,6 +110,7 @@ async function holdLock(host: string): Promise<{ waitedFor(): Promise<void>; rel
 /** Waits until no script of the provider's runs on a host. */
 const quiet = (host: string) => lab.sh(host, "while pgrep -f '[p]ulumi-lvs/run' > /dev/null; do sleep 0.1; done");
 
+beforeEach(() => require("node:fs").appendFileSync("/tmp/progress", `${new Date().toISOString()} > ${expect.getState().currentTestName}\n`)); // DEBUG
 afterEach(async () => {
     made = [];
 });

@@ -135,9 +135,9 @@ export class ProviderProcess {
 
     /** Ends the process: in order, or as a crash does. */
     async stop(signal: "SIGINT" | "SIGKILL" = "SIGINT"): Promise<void> {
-        this.client.close();
         this.child.kill(signal);
         await this.ended;
+        this.client.close();
     }
 
     private async checked(type: ResourceType, news: Properties): Promise<Properties> {

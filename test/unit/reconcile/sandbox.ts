@@ -40,6 +40,7 @@ export class Sandbox {
         this.write("etc/machine-id", "m1\n");
         this.write("sys/class/dmi/id/product_uuid", "u1\n");
         this.write("proc/modules", "");
+        this.write("state/table", "");
         this.write("state/address", "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n");
         this.setting("net/ipv4/ip_forward", "0");
         for (const device of ["all", "default", "lo", "eth0"]) {
@@ -77,7 +78,7 @@ export class Sandbox {
         return existsSync(join(this.root, path)) ? readdirSync(join(this.root, path)).sort() : [];
     }
     get ledger(): string[] {
-        return this.list("var/lib/pulumi-lvs");
+        return this.list("var/lib/pulumi-lvs").filter((name) => name.endsWith(".claims"));
     }
     /** The programs that ran so far, and forgets them. */
     log(): string[] {
@@ -87,7 +88,7 @@ export class Sandbox {
     }
     /** What the kernel and the files are, as text: for comparing before and after. */
     picture(): string {
-        const sums = spawnSync("sh", ["-c", "find proc sys var etc state -type f ! -name log -exec cksum {} + | sort -k3; find run | sort"], {
+        const sums = spawnSync("sh", ["-c", "find proc sys var etc state -type f ! -name log -exec cksum {} + | sort -k3"], {
             cwd: this.root,
             encoding: "utf8",
         });
@@ -228,17 +229,17 @@ one() {
         }
         if (!at) print key rest "\\t" x "\\t" y > out
     }
-    END { exit failed }' && mv $T.new $T
+    END { exit failed }' </dev/null && mv $T.new $T
 }
 names() { awk -F '\\t' -v mode="$1" -v active=$R/state/active '
     BEGIN { while ((getline l < active) > 0) { split(l, p, " "); busy[p[1]] = p[2] }
         print "IP Virtual Server version 1.2.1 (size=4096)"; print "Prot LocalAddress:Port Scheduler Flags"; print "  -> RemoteAddress:Port" }
     $1 == "S" { split($2, p, " "); split($3, a, " "); order[++n] = $2
-        if (p[1] == "-f") name = "FWM  " (p[2] > 2147483647 ? p[2] - 4294967296 : p[2]) (p[3] == "-6" ? " IPv6" : "")
+        if (p[1] == "-f") name = "FWM  " sprintf("%d", p[2] > 2147483647 ? p[2] - 4294967296 : p[2]) (p[3] == "-6" ? " IPv6" : "")
         else name = (p[1] == "-t" ? "TCP" : p[1] == "-u" ? "UDP" : "SCTP") "  " p[2]
         head[$2] = name " " a[2] }
     $1 == "D" { split($4, a, " "); c = busy[$3] + 0
-        row = mode == "thresholds" ? sprintf("  -> %-28s %-10s %-10s %-10s %-10s", $3, $5, $6, c, 0) : sprintf("  -> %-28s %-7s %-6d %-10s %-10s", $3, "Route", a[3], c, 0)
+        row = mode == "thresholds" ? sprintf("  -> %-28s %-10s %-10s %-10s %-10s", $3, $5, $6, c, 0) : sprintf("  -> %-28s %-7s %-6s %-10s %-10s", $3, "Route", a[3], c, 0)
         tail[$2] = tail[$2] row "\\n" }
     END { for (i = 1; i <= n; i++) { print head[order[i]]; printf "%s", tail[order[i]] } }' $T; }
 case "$*" in

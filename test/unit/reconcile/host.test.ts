@@ -1,0 +1,271 @@
+/** The queue of a host over real scripts: what joins, what waits, what is taken back. Only SSH is left out. */
+import type { Group } from "../../../provider/kinds";
+import type { Want } from "../../../provider/kinds/want";
+import { Host, type Outcome } from "../../../provider/reconcile/host";
+import { fileName } from "../../../provider/reconcile/ledger";
+import { create as createResource, type HostPart, type Surroundings, update } from "../../../provider/reconcile/lifecycle";
+import { plan, type Request } from "../../../provider/reconcile/plan";
+import type { Connection } from "../../../provider/ssh/connection";
+import { ConnectionError } from "../../../provider/ssh/errors";
+import { Sandbox } from "./sandbox";
+import { destination, requestOf, SERVICE, SYSCTL, serverKey, service, VIP, want } from "./world";
+
+const sandboxes = new Map<string, Sandbox>();
+/** What happens to the next scripts on their way; `run` lets them through. */
+type Way = (run: () => Promise<unknown>, script: string) => Promise<unknown>;
+const ways: Way[] = [];
+let sent: string[] = [];
+
+jest.mock("../../../provider/ssh/session", () => ({
+    runScript: async (connection: { host: string }, script: string) => {
+        sent.push(script);
+        const run = () => sandboxes.get(connection.host)!.start(script);
+        return (ways.shift() ?? ((go: () => Promise<unknown>) => go()))(run, script);
+    },
+}));
+
+const lost = (wasSent: boolean) =>
+    new ConnectionError({ kind: "lost", host: "dir", doing: "running a script", reason: "gone", remedy: "", sent: wasSent });
+const groups: Group[] = ["ipvs", "ipvs.host", "nft", "tunnel"];
+let said: string[] = [];
+let counter = 0;
+
+function host(name = "dir"): Host {
+    const made = new Host({ host: name } as unknown as Connection);
+    made.options = { commandTimeout: 20, say: (line) => said.push(line) };
+    return made;
+}
+const submit = (on: Host, request: Request, settings: string[] = [], seen: Group[] = groups): Promise<Outcome> =>
+    on.submit({ says: request.id, settings, groups: seen, plan: (state) => plan(request, state) });
+const create = (id: string, wants: Want[], over: Parameters<typeof requestOf>[0] = {}) =>
+    requestOf({ creating: true, id, wants, ...over });
+const remove = (id: string, over: Parameters<typeof requestOf>[0] = {}) => requestOf({ phase: "delete", id, ...over });
+const web = (index: number): Want[] => [
+    want("module", "ip_vs", true),
+    want("service", `tcp/192.0.2.${index}:80`, service()),
+    want("destination", `tcp/192.0.2.${index}:80/192.0.2.200:80`, destination()),
+];
+const sandbox = () => sandboxes.get("dir")!;
+const until = async (condition: () => boolean) => {
+    for (let round = 0; round < 600 && !condition(); round++) await new Promise((resolve) => setTimeout(resolve, 25));
+    expect(condition()).toBe(true);
+};
+
+beforeEach(() => {
+    sent = [];
+    said = [];
+    ways.length = 0;
+    counter++;
+    sandboxes.set("dir", new Sandbox().withIpvs());
+});
+afterEach(() => {
+    for (const each of sandboxes.values()) each.remove();
+    sandboxes.clear();
+});
+
+test("operations that arrive together are one look and one script", async () => {
+    const on = host();
+    const outcomes = await Promise.all([...Array(12).keys()].map((index) => submit(on, create(`${index}`, web(index + 1)))));
+    expect(outcomes.map(({ known }) => known)).toEqual(Array(12).fill(false));
+    expect(sent.length).toBeLessThanOrEqual(2);
+    expect(sandbox().ledger).toHaveLength(12);
+    expect(sandbox().read("state/table").match(/^S/gm)).toHaveLength(12);
+});
+
+test("one operation that fails is taken back and named, and its neighbours are done", async () => {
+    const on = host();
+    sandbox().write("state/fail", "192.0.2.3:80");
+    const results = await Promise.allSettled([1, 2, 3, 4].map((index) => submit(on, create(`${index}`, web(index)))));
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    expect(String((results[2] as PromiseRejectedResult).reason)).toMatch(/virtual service tcp\/192\.0\.2\.3:80.*refused by order.*compensated/s);
+    expect(sandbox().ledger.sort()).toEqual([1, 2, 4].map((index) => fileName(requestOf({ id: `${index}` }))).sort());
+});
+
+test("an operation that fails in its middle leaves the host as it was found", async () => {
+    const on = host();
+    const before = sandbox().picture();
+    sandbox().write("state/fail", "addr");
+    const wants = [...web(1), want("sysctl", SYSCTL, "1"), want("forwarding", "ipv4", { on: true }), want("address", VIP, { deprecated: false })];
+    await expect(submit(on, create("a", wants))).rejects.toThrow(/address.*compensated/s);
+    sandbox().run("rm -f state/fail");
+    expect(sandbox().picture()).toBe(before);
+});
+
+test("what an operation needs to see is seen before it is planned, though a script was under way when it came", async () => {
+    const on = host();
+    sandbox().setting("net/core/somaxconn", "128");
+    let second: Promise<Outcome> | undefined;
+    // The first operation's script is out when the second operation arrives with a setting that was never read.
+    ways.push((run) => run(), async (run) => {
+        const answer = await run();
+        second = submit(on, create("b", [want("sysctl", "net.core.somaxconn", "4096")]), ["net.core.somaxconn"]);
+        return answer;
+    });
+    await submit(on, create("a", web(1)));
+    const { state } = await second!;
+    const file = state.ledger.get(fileName(requestOf({ id: "b" })))!;
+    expect(file.claims[0]!.found).toEqual({ state: "present", value: "128" });
+    expect(file.machine).toBe("m1 u1");
+    await submit(on, remove("b"), ["net.core.somaxconn"]);
+    expect(sandbox().read("proc/sys/net/core/somaxconn")).toBe("128\n");
+});
+
+test("a part of the probe that nobody asked for yet is read before a release, though a script was under way", async () => {
+    const first = host();
+    const link = want("link", "lvs-ipip-1234", { type: "ipip", local: "10.0.0.1" });
+    await submit(first, create("tunnel", [link]));
+    const on = host();
+    let second: Promise<Outcome> | undefined;
+    ways.push((run) => run(), async (run) => {
+        const answer = await run();
+        second = submit(on, remove("tunnel"), [], ["tunnel"]);
+        return answer;
+    });
+    await submit(on, create("a", web(1)), [], ["ipvs"]);
+    await second!;
+    expect(sandbox().list("sys/class/net")).toEqual([]);
+});
+
+test("a look while a script runs neither breaks it nor is taken for its end", async () => {
+    const on = host();
+    await Promise.all([
+        submit(on, create("a", web(1))),
+        ...[...Array(5).keys()].map(async (index) => {
+            await new Promise((resolve) => setTimeout(resolve, index * 60));
+            await on.read([`net.ipv4.conf.lo.${index}`]);
+        }),
+    ]);
+    const { state } = await submit(on, remove("a"));
+    expect(state.ledger.size).toBe(0);
+    expect(sandbox().list("var/lib")).toEqual([]);
+});
+
+test("an answer that was lost after everything was done is found out, and nothing is done twice", async () => {
+    const on = host();
+    ways.push((run) => run(), async (run) => {
+        await run();
+        throw lost(true);
+    });
+    sandbox().log();
+    await submit(on, create("a", web(1)));
+    const adds = sandbox().log().filter((line) => /^ipvsadm (-R|-A)/.test(line));
+    expect(adds).toHaveLength(1);
+    expect(sandbox().read("state/table").match(/^[SD]/gm)).toHaveLength(2);
+});
+
+test("a script that never left is an error, and the host is as it was", async () => {
+    const on = host();
+    const before = sandbox().picture();
+    ways.push((run) => run(), async () => {
+        throw lost(false);
+    });
+    await expect(submit(on, create("a", web(1)))).rejects.toThrow(/gone/);
+    expect(sandbox().picture()).toBe(before);
+});
+
+test("when the host is lost after a first pass, the error says what is left there", async () => {
+    sandboxes.set("dir", new Sandbox());
+    const on = host();
+    const dead: Way = async () => {
+        throw lost(false);
+    };
+    const wants = [...web(1), want("sysctl", SYSCTL, "1")];
+    ways.push((run) => run(), (run) => run(), dead, dead, dead, dead, dead, dead);
+    await expect(submit(on, create("a", wants))).rejects.toThrow(/Left on .*module ip_vs/s);
+});
+
+test("a real server with connections is waited for beside other work, and goes when they end", async () => {
+    const on = host();
+    const wants = [want("module", "ip_vs", true), want("service", SERVICE, service()), want("destination", serverKey("192.0.2.21"), destination())];
+    await submit(on, create("a", wants));
+    sandbox().write("state/active", "192.0.2.21:80 4\n");
+    let ended = false;
+    const going = submit(on, remove("a", { drain: 60 })).then((outcome) => {
+        ended = true;
+        return outcome;
+    });
+    await until(() => /-w 0/.test(sandbox().read("state/table")));
+    await submit(on, create("b", web(9)));
+    expect(ended).toBe(false);
+    expect(sandbox().read("state/table")).toMatch(/192\.0\.2\.100:80/);
+    sandbox().write("state/active", "");
+    const { state } = await going;
+    expect(state.ledger.size).toBe(1);
+    expect(sandbox().read("state/table")).not.toMatch(/192\.0\.2\.100:80/);
+});
+
+test("two processes at once on one host each get what they asked for, and leave nothing when they go", async () => {
+    const [one, two] = [host(), host()];
+    const shared = [...web(1), want("sysctl", SYSCTL, "1")].filter(({ kind }) => kind !== "destination");
+    const before = sandbox().picture();
+    const own = (index: number) => [...shared, want("destination", `tcp/192.0.2.1:80/192.0.2.${index}:80`, destination())];
+    const all = [...Array(6).keys()].map((index) => ({ on: index % 2 === 0 ? one : two, id: `${index}`, wants: own(index + 10) }));
+    await Promise.all(all.map(({ on, id, wants }) => submit(on, create(id, wants))));
+    expect(sandbox().ledger).toHaveLength(6);
+    expect(sandbox().read("state/table").match(/^D/gm)).toHaveLength(6);
+    for (const { on, id } of all) await submit(on, remove(id));
+    expect(sandbox().picture()).toBe(before);
+});
+
+describe("over several hosts", () => {
+    const around = (): Surroundings => ({ commandTimeout: 20, onUnreachable: "fail", say: (line) => said.push(line) });
+    const part = (name: string, wants: Want[], role: HostPart["role"] = "director"): HostPart =>
+        ({
+            role,
+            connection: { host: name } as unknown as Connection,
+            boot: true,
+            settings: [],
+            drain: 0,
+            wants: () => wants,
+            findings: () => [],
+        }) as HostPart;
+    const identity = { owner: "org/shop/prod#RealServer/a", id: "a", token: "t1" };
+    const manner = { adopt: false, deleteForeign: false };
+    /** Names of their own: queues outlive a test. */
+    const names = () => {
+        const list = ["rs1", "rs2", "dir"].map((each) => `${each}-${counter}`);
+        for (const name of list) sandboxes.set(name, new Sandbox().withIpvs());
+        return list as [string, string, string];
+    };
+
+    test("when one host fails, every other one is taken back, even where taking back fails on one of them", async () => {
+        const [rs1, rs2, dir] = names();
+        const before = sandboxes.get(rs1)!.picture();
+        const parts = [
+            part(rs1, [want("address", "lo/192.0.2.100/32", { deprecated: false })], "realServer"),
+            part(rs2, [want("address", "lo/192.0.2.100/32", { deprecated: false })], "realServer"),
+            part(dir, web(1)),
+        ];
+        sandboxes.get(dir)!.write("state/fail", "-R");
+        sandboxes.get(dir)!.program("ipvsadm", 'case "$*" in -L*|-S*) exit 0 ;; esac; echo "refused by order" >&2; exit 255');
+        sandboxes.get(rs2)!.program("ip", 'case "$*" in *"addr del"*) echo "cannot" >&2; exit 2 ;; "-o addr show") cat $R/state/address ;; "addr add "*) echo "1: lo    inet $3 scope global lo" >> $R/state/address ;; esac');
+        await expect(createResource(identity, parts, manner, around())).rejects.toThrow(new RegExp(`taking it back failed.*On .*${rs1}.* it was taken back`, "s"));
+        expect(sandboxes.get(rs1)!.picture()).toBe(before);
+    });
+
+    test("a resource that moves to another machine gives back there what it found there", async () => {
+        const [rs1, rs2] = names();
+        const wants = [want("sysctl", SYSCTL, "1")];
+        sandboxes.get(rs2)!.write("etc/machine-id", "m2\n");
+        await createResource(identity, [part(rs1, wants)], manner, around());
+        await update(identity, { identity, parts: [part(rs1, wants)] }, [part(rs2, wants)], manner, around());
+        expect(sandboxes.get(rs1)!.list("var/lib")).toEqual([]);
+        expect(sandboxes.get(rs1)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
+        expect(sandboxes.get(rs2)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("1\n");
+        await update(identity, { identity, parts: [part(rs2, wants)] }, [part(rs1, wants)], manner, around());
+        expect(sandboxes.get(rs2)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
+    });
+
+    test("a clone that carries the ledger of another machine is no other way to that machine", async () => {
+        const [rs1, rs2] = names();
+        const wants = [want("sysctl", SYSCTL, "1")];
+        await createResource(identity, [part(rs1, wants)], manner, around());
+        const name = fileName(identity);
+        const clone = sandboxes.get(rs2)!;
+        clone.write("etc/machine-id", "m2\n");
+        clone.write(`var/lib/pulumi-lvs/${name}`, sandboxes.get(rs1)!.read(`var/lib/pulumi-lvs/${name}`));
+        await update(identity, { identity, parts: [part(rs1, wants)] }, [part(rs2, wants)], manner, around());
+        expect(sandboxes.get(rs1)!.list("var/lib")).toEqual([]);
+        expect(sandboxes.get(rs1)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
+    });
+});
