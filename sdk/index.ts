@@ -1,5 +1,7 @@
 /** Linux Virtual Server as code: directors, virtual services and real servers. Nothing here talks to a host. */
 
+import "./onePulumi";
+
 export type {
     ClusterRealServerArgs,
     ClusterServiceArgs,

@@ -3,14 +3,14 @@
  * `npm run docs`: writes docs/reference/ from what the code says of itself: fields, ranges and descriptions from the
  * provider's schemas (zod), the rest from the SDK's doc comments. `pages()` is what a test compares the files with.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { root } from "./setup/places.mjs";
 
 const require = createRequire(import.meta.url);
-const NOTICE = "<!-- Written by `npm run docs`. Edit the schemas in provider/inputs/ instead. -->";
+const NOTICE = "<!-- Written by `npm run docs`. Edit provider/inputs/, provider/checks/codes.ts or the comments in sdk/ instead. -->";
 
 /** What a change of an input does, where it is more than an edit in place. Held against the resources by a test. */
 export const REPLACES = {
@@ -57,12 +57,13 @@ export function pages(load) {
         "connection.md": connectionPage(rowsOf(load("provider/ssh/connection").connectionSchema, standsFor)),
         "lvscluster.md": clusterPage(comments),
         "config.md": configPage(),
+        "codes.md": codesPage(load("provider/checks/codes").codes),
     };
 }
 
 function indexPage() {
     return page("Reference", [
-        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)",
+        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)\n- [Codes of errors and warnings](codes.md)",
     ]);
 }
 
@@ -119,6 +120,30 @@ function clusterPage(comments) {
         "A **real server** takes the inputs of a [RealServer](realserver.md), but for `service`:",
         args("ClusterRealServerArgs"),
         "A name that leads nowhere is an error, before anything is registered.",
+    ]);
+}
+
+const MOMENTS = {
+    preview: "in a preview, from the program alone",
+    apply: "on a host, before anything is touched",
+    both: "as soon as it is known",
+    run: "from ledgers, or when a script came back",
+};
+
+function codesPage(codes) {
+    return page("Codes", [
+        "Every code that the provider can say. An error stops the operation; a warning is printed. What to do about the most frequent ones: [codes and remedies](../checks.md).",
+        table(
+            ["code", "", "what it is about", "said"],
+            Object.entries(codes).map(([code, { severity, moment, title }]) => [
+                existsSync(join(root, "docs", "checks", `${code}.md`))
+                    ? `[\`${code}\`](../checks/${code}.md)`
+                    : `\`${code}\``,
+                severity,
+                title,
+                MOMENTS[moment],
+            ]),
+        ),
     ]);
 }
 

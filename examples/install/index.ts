@@ -14,7 +14,7 @@ const packages = {
 async function program() {
     // The same connections that lvs:hosts names, because @pulumi/command wants them as values.
     const hosts = new pulumi.Config("lvs").requireSecretObject<Record<string, Connection>>("hosts");
-    const connection = (name: string) => hosts.apply((all) => all[name] ?? missing(name));
+    const connection = (name: string) => hosts.apply((all) => all[name]!);
 
     const install = (host: string, wanted: string[]) =>
         new remote.Command(`packages-${host}`, {
@@ -45,10 +45,6 @@ async function program() {
             ),
     );
     return { url: pulumi.interpolate`http://${web.address}/`, realServers: realServers.map(({ id }) => id) };
-}
-
-function missing(name: string): never {
-    throw new pulumi.RunError(`config lvs:hosts has no host ${name}`);
 }
 
 // Pulumi calls the function that a program exports; a test or a program of one's own takes it by its name.

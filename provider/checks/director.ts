@@ -1,11 +1,156 @@
 import type { DirectorInputs } from "../inputs/director";
-import { parseServiceKey } from "../ipvs/model";
-import type { Finding } from "../kinds/want";
-import { serviceFindings } from "./service";
+import { destinationValue } from "../inputs/realServer";
+import { limits } from "../ipvs/limits";
+import { parseServiceKey, type ServiceIdentity } from "../ipvs/model";
+import { fact, lines } from "../kinds/probe";
+import type { Finding, HostView } from "../kinds/want";
+import { finding } from "./codes";
+import { sameConnection } from "./ownSsh";
+import { inlineServers, serviceFindings, sharedTraffic } from "./service";
+import { property, settingValues, unknownSettings, willBe } from "./settings";
 
 /** What a director's inputs alone show. */
 export function directorFindings(inputs: DirectorInputs): Finding[] {
-    return Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
-        serviceFindings(parseServiceKey(key), service, `virtualServices[${JSON.stringify(key)}]`),
-    );
+    const services = servicesOf(inputs);
+    return [
+        ...services.flatMap(({ id, fields, at }) => [
+            ...serviceFindings(id, fields, at),
+            ...sameConnection(id, fields, inputs.connection, at),
+        ]),
+        ...sharedTraffic(services),
+        ...settingValues(inputs.sysctls),
+        ...forwardingFindings(inputs),
+        ...helperFindings(inputs),
+        ...backupFindings(inputs),
+    ];
+}
+
+/** The inline services, each with the property that holds it. */
+function servicesOf(inputs: DirectorInputs) {
+    return Object.entries(inputs.virtualServices ?? {}).map(([key, fields]) => ({
+        id: parseServiceKey(key),
+        fields,
+        at: `virtualServices[${JSON.stringify(key)}]`,
+    }));
+}
+
+const switches = { ipv4: "net.ipv4.ip_forward", ipv6: "net.ipv6.conf.all.forwarding" };
+
+function forwardingFindings(inputs: DirectorInputs): Finding[] {
+    const { ipForward, sysctls, masquerade } = inputs;
+    const findings: Finding[] = [];
+    const off = (value: string | undefined) => value?.trim() === "0";
+    const setting = sysctls?.[switches.ipv4];
+    if (ipForward !== undefined && setting !== undefined && ipForward === off(setting)) {
+        findings.push(
+            finding(
+                "LVS-FORWARD-TWICE",
+                property(switches.ipv4),
+                `ipForward is ${ipForward}, and ${switches.ipv4} is ${setting}: they are one switch`,
+            ),
+        );
+    }
+    for (const family of ["ipv4", "ipv6"] as const) {
+        const at = family === "ipv4" && ipForward === false ? "ipForward" : property(switches[family]);
+        const isOff = (family === "ipv4" && ipForward === false) || off(sysctls?.[switches[family]]);
+        const server = isOff ? natServer(inputs, family) : undefined;
+        if (server === undefined) continue;
+        findings.push(
+            finding(
+                "LVS-NAT-FORWARD",
+                at,
+                `${server} is reached by nat, which forwards packets: leave this out, or use another forwarding method`,
+            ),
+        );
+    }
+    const conntrack = "net.ipv4.vs.conntrack";
+    if ((masquerade ?? []).length > 0 && off(sysctls?.[conntrack])) {
+        findings.push(
+            finding(
+                "LVS-MASQUERADE-CONNTRACK",
+                property(conntrack),
+                `masquerade needs ${conntrack}: without it what IPVS forwards passes by masquerading`,
+            ),
+        );
+    }
+    return findings;
+}
+
+function natServer(inputs: DirectorInputs, family: "ipv4" | "ipv6"): string | undefined {
+    return servicesOf(inputs)
+        .flatMap(({ id, fields, at }) => inlineServers(id, fields, at))
+        .find(
+            ({ address, fields }) =>
+                destinationValue(fields).forwarding === "nat" && address.includes(":") === (family === "ipv6"),
+        )?.address;
+}
+
+/** The FTP helper rewrites addresses inside packets, which only nat lets it do. */
+function helperFindings(inputs: DirectorInputs): Finding[] {
+    const { ftp } = inputs;
+    if (ftp === undefined) return [];
+    const ports = ftp.ports ?? [21];
+    const isFtp = (id: ServiceIdentity) => "protocol" in id && id.protocol === "tcp" && ports.includes(id.port);
+    return servicesOf(inputs)
+        .filter(({ id }) => isFtp(id))
+        .flatMap(({ id, fields, at }) => inlineServers(id, fields, at))
+        .filter(({ fields }) => destinationValue(fields).forwarding !== "nat")
+        .map(({ fields, at }) =>
+            finding(
+                "LVS-FTP-METHOD",
+                `${at}.forwarding`,
+                `the FTP helper works by nat alone; by ${destinationValue(fields).forwarding} FTP needs persistence over its data ports (port 0, or a firewall mark)`,
+            ),
+        );
+}
+
+function backupFindings({ sync }: DirectorInputs): Finding[] {
+    const { maxlen } = sync?.backup ?? {};
+    const { min } = limits.syncMaxlenBackup;
+    if (maxlen === undefined || maxlen >= min) return [];
+    return [
+        finding(
+            "LVS-SYNC-MAXLEN",
+            "sync.backup.maxlen",
+            `a backup daemon takes messages of at least ${min} bytes: the kernel would raise ${maxlen} silently`,
+        ),
+    ];
+}
+
+/** What a director shows before anything is done there; its services apart. */
+export function directorHostFindings(inputs: DirectorInputs, view: HostView): Finding[] {
+    return [...unknownSettings(inputs.sysctls, view), ...connectionTable(inputs, view), ...reuseDelay(inputs, view)];
+}
+
+/** The table's size is taken when ip_vs is loaded, which a running table prevents. */
+function connectionTable({ connTabBits }: DirectorInputs, view: HostView): Finding[] {
+    const running = lines(view.probe, "parameters")
+        .map((line) => /^ip_vs\.conn_tab_bits (\d+)/.exec(line)?.[1])
+        .find((bits) => bits !== undefined);
+    const services = view.objects.get("service")?.size ?? 0;
+    if (connTabBits === undefined || running === undefined || Number(running) === connTabBits || services === 0)
+        return [];
+    return [
+        finding(
+            "LVS-CONN-TAB",
+            "connTabBits",
+            `ip_vs runs with 2^${running} places and carries ${services} services: it takes 2^${connTabBits} only when it is loaded anew, after a reboot or in a maintenance window`,
+        ),
+    ];
+}
+
+/** kubernetes#81775: a client's port that is used again waits a second, on kernels from 4.1 until 5.9. */
+function reuseDelay({ sysctls }: DirectorInputs, view: HostView): Finding[] {
+    const release = /^(\d+)\.(\d+)/.exec(fact(view.probe, "release") ?? "");
+    if (release === null) return [];
+    const version = Number(release[1]) * 1000 + Number(release[2]);
+    const on = (name: string, start: string) => (willBe(sysctls, view, `net.ipv4.vs.${name}`) ?? start) === "1";
+    if (version < 4001 || version >= 5009 || !on("conntrack", "0") || !on("conn_reuse_mode", "1")) return [];
+    return [
+        finding(
+            "LVS-REUSE-DELAY",
+            "sysctls",
+            `with net.ipv4.vs.conntrack 1 and net.ipv4.vs.conn_reuse_mode 1 kernel ${release[0]} delays a connection from a port that was used before by a second: set conn_reuse_mode to 0, or use 5.9 or later`,
+        ),
+    ];
 }

@@ -3,13 +3,7 @@ import { parseAddressKey } from "../kinds/address";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView, Want } from "../kinds/want";
-
-const error = (code: string, property: string, message: string): Finding => ({
-    code,
-    severity: "error",
-    property,
-    message,
-});
+import { finding } from "./codes";
 
 /** Everything that stands in the way of these wants. */
 export function hostFindings(view: HostView, wants: Want[]): Finding[] {
@@ -25,7 +19,11 @@ function rights({ probe }: HostView): Finding[] {
     const uid = fact(probe, "uid");
     if (uid === undefined || uid === "0") return [];
     return [
-        error("LVS-NOT-ROOT", "connection", `this user is not root (uid ${uid}): set \`sudo: true\` in the connection`),
+        finding(
+            "LVS-NOT-ROOT",
+            "connection",
+            `this user is not root (uid ${uid}): set \`sudo: true\` in the connection`,
+        ),
     ];
 }
 
@@ -45,17 +43,17 @@ function tools({ probe }: HostView, wants: Want[]): Finding[] {
     );
     const missing = [...needed.values()].filter(({ tool }) => fact(probe, `tool.${tool}`) === undefined);
     const findings = missing.map(({ tool, hint }) =>
-        error(tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL", "", `the host has no \`${tool}\`: ${hint}`),
+        finding(tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL", "", `the host has no \`${tool}\`: ${hint}`),
     );
     const announces = wants.some(({ kind, key }) => kind === "address" && isOnNetwork(key) && !key.includes(":"));
     if (announces && fact(probe, "tool.arping") === undefined) {
-        findings.push({
-            code: "LVS-NO-ARPING",
-            severity: "warning",
-            property: "",
-            message:
+        findings.push(
+            finding(
+                "LVS-NO-ARPING",
+                "",
                 "the host has no `arping`: a VIP is not announced, and its neighbours may send to the old place for a while (Debian: iputils-arping)",
-        });
+            ),
+        );
     }
     return findings;
 }
@@ -70,7 +68,7 @@ export function moduleFindings({ probe }: HostView, module: string): Finding[] {
     );
     if (blocked !== undefined) {
         return [
-            error(
+            finding(
                 "LVS-MODULE-BLOCKED",
                 "",
                 `loading the kernel module ${module} is switched off by modprobe's config: ${blocked}`,
@@ -80,7 +78,7 @@ export function moduleFindings({ probe }: HostView, module: string): Finding[] {
     const known = lines(probe, "loadable").length + lines(probe, "builtin").length > 0;
     if (!known || has("loadable")) return [];
     return [
-        error(
+        finding(
             "LVS-MODULE",
             "",
             `the running kernel ${release} has no module ${module}: install its modules package, or boot the kernel whose modules are installed (an upgraded kernel needs a reboot)`,
@@ -99,7 +97,11 @@ function devices({ probe }: HostView, wants: Want[]): Finding[] {
     return [...wanted]
         .filter((device) => !there.includes(device))
         .map((device) =>
-            error("LVS-NO-INTERFACE", "interface", `this host has no interface ${device}; it has ${there.join(", ")}`),
+            finding(
+                "LVS-NO-INTERFACE",
+                "interface",
+                `this host has no interface ${device}; it has ${there.join(", ")}`,
+            ),
         );
 }
 
@@ -117,7 +119,7 @@ export function vipFindings(view: HostView, vips: string[], placed: boolean): Fi
     return vips
         .filter((vip) => !held.has(vip))
         .map((vip) =>
-            error(
+            finding(
                 "LVS-NO-VIP",
                 "vip",
                 `no device of this director has ${vip}, and none is named to take it: set \`interface\` of the Director, or \`vip.external\` where keepalived or a router brings it`,

@@ -1,47 +1,103 @@
 import { destinationValue, type RealServerInputs } from "../inputs/realServer";
 import { identityOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
-import { parseAddressKey } from "../kinds/address";
-import { lines } from "../kinds/probe";
+import { type ServiceIdentity, type ServiceValue, serviceKey } from "../ipvs/model";
 import type { Finding, HostView } from "../kinds/want";
+import { finding } from "./codes";
+import { placesOf, reversePathFilter, routesOf } from "./network";
 import { ruleFindings } from "./service";
+import { byService, drainFindings, loopFindings, ruleOnHost, serversOnHost } from "./serviceHost";
+import { settingValues } from "./settings";
 
 /** What a real server's inputs alone show. */
 export function realServerFindings(inputs: RealServerInputs): Finding[] {
     const id = identityOf(inputs.service);
-    return ruleFindings(id, inputs.address, inputs.port ?? defaultPort(id), inputs, "");
+    return [
+        ...ruleFindings(id, inputs.address, inputs.port ?? defaultPort(id), inputs, ""),
+        ...settingValues(inputs.sysctls),
+    ];
+}
+
+/** What the director shows against the real server's rule. */
+export function realServerDirectorFindings(inputs: RealServerInputs, view: HostView): Finding[] {
+    const id = identityOf(inputs.service);
+    const service = serviceOn(view, id);
+    const vips = vipsOf(inputs.service);
+    const { forwarding } = destinationValue(inputs);
+    const beside = serversOnHost(view, serviceKey(id)).filter(({ address }) => address !== inputs.address);
+    return [
+        ...byService(service, inputs),
+        ...ruleOnHost(id, service, vips, inputs.address, inputs, view, { at: "", sysctls: undefined, placed: false }),
+        ...drainFindings(id, service, inputs.drain?.timeout ?? 0, "drain.timeout", view, undefined),
+        ...loopFindings([...beside, { address: inputs.address, forwarding }], "address", view, undefined),
+    ];
+}
+
+function serviceOn(view: HostView, id: ServiceIdentity): ServiceValue | undefined {
+    return view.objects.get("service")?.get(serviceKey(id)) as unknown as ServiceValue | undefined;
 }
 
 /** What the real server itself shows, before anything is done there. */
 export function realServerHostFindings(inputs: RealServerInputs, view: HostView): Finding[] {
     const { forwarding } = destinationValue(inputs);
-    const held = [...(view.objects.get("address")?.keys() ?? [])].some(
-        (key) => parseAddressKey(key).address.split("/")[0] === inputs.address,
-    );
-    const needsArp = forwarding !== "nat" && vipsOf(inputs.service).some((vip) => !vip.includes(":"));
-    if (!held && needsArp) {
+    const vips = vipsOf(inputs.service).filter((vip) => !vip.includes(":"));
+    const device = placesOf(view, inputs.address)[0]?.device;
+    if (device === undefined && forwarding !== "nat" && vips.length > 0) {
         return [
-            {
-                code: "LVS-RIP-ELSEWHERE",
-                severity: "error",
-                property: "address",
-                message: `no interface of this host holds ${inputs.address}: its ARP settings cannot be placed, and it would answer for the VIP`,
-            },
+            finding(
+                "LVS-RIP-ELSEWHERE",
+                "address",
+                `no interface of this host holds ${inputs.address}: its ARP settings cannot be placed, and it would answer for the VIP`,
+            ),
         ];
     }
-    if (forwarding === "nat" && !hasRoute(view, inputs.address)) {
-        return [
-            {
-                code: "LVS-NAT-RETURN",
-                severity: "warning",
-                property: "forwarding",
-                message: "by nat the answers must go back through the director, and this host has no default route",
-            },
-        ];
-    }
-    return [];
+    // The director as its own real server answers for the VIP by right, and its answers come from where they should.
+    if (serviceOn(view, identityOf(inputs.service)) !== undefined) return [];
+    if (forwarding === "nat") return returnFindings(inputs.address, view);
+    if (forwarding === "tun" || device === undefined) return [];
+    return [...answeringFindings(inputs, vips, device, view), ...pathFindings(inputs.address, device, view)];
 }
 
-function hasRoute(view: HostView, address: string): boolean {
-    return lines(view.probe, address.includes(":") ? "route6" : "route").some((line) => line.startsWith("default"));
+/** By nat the director has to see the answers. A host that has no router at all sends none to another network. */
+function returnFindings(address: string, view: HostView): Finding[] {
+    const routes = routesOf(view, address.includes(":") ? "ipv6" : "ipv4");
+    if (routes.some(({ gateway, prefix }) => gateway !== undefined || prefix === 0)) return [];
+    return [
+        finding(
+            "LVS-NAT-RETURN",
+            "forwarding",
+            "by nat the answers must go back through the director, and this host has no route through any router: make the director its gateway, or let it masquerade",
+        ),
+    ];
+}
+
+/** arp_ignore 1 keeps silent about the addresses of other devices alone. */
+function answeringFindings(inputs: RealServerInputs, vips: string[], device: string, view: HostView): Finding[] {
+    if (device === "lo") return [];
+    const chosen = inputs.device === device ? vips[0] : undefined;
+    const held = vips.find((vip) => placesOf(view, vip).some((place) => place.device === device));
+    const vip = chosen ?? held;
+    if (vip === undefined) return [];
+    return [
+        finding(
+            "LVS-VIP-DEVICE",
+            chosen === undefined ? "address" : "device",
+            `with ${vip} on ${device}, where its segment asks for it, the real server answers ARP for it beside the director: put it on lo`,
+        ),
+    ];
+}
+
+/** A strict filter drops what comes in where its source would not be answered to. */
+function pathFindings(address: string, device: string, view: HostView): Finding[] {
+    if (address.includes(":") || device === "lo" || reversePathFilter(view, device) !== 1) return [];
+    const routed = routesOf(view, "ipv4").filter(({ gateway, prefix }) => gateway !== undefined || prefix === 0);
+    const away = routed.find(({ prefix }) => prefix === 0)?.device;
+    if (away === undefined || routed.some((route) => route.device === device || route.device === undefined)) return [];
+    return [
+        finding(
+            "LVS-RP-FILTER",
+            "sysctls",
+            `clients' packets arrive on ${device}, and this host would answer them through ${away}: rp_filter 1 drops them; set net.ipv4.conf.${device.replaceAll(".", "/")}.rp_filter to 2`,
+        ),
+    ];
 }

@@ -59,11 +59,11 @@ function identityFindings(id: ServiceIdentity, fields: InlineService, at: string
             ),
         );
     }
-    if (fields.vip !== undefined && "fwmark" in id && fields.marks === undefined) {
+    if (fields.vip?.interface !== undefined && "fwmark" in id && fields.marks === undefined) {
         findings.push(
             finding(
                 "LVS-VIP-UNUSED",
-                below(at, "vip"),
+                below(at, "vip.interface"),
                 "a service by firewall mark has no address of its own: its VIPs are those of `marks`, and it has none",
             ),
         );

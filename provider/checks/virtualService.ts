@@ -1,9 +1,15 @@
 import { identityOf } from "../inputs/reference";
 import type { VirtualServiceInputs } from "../inputs/service";
 import type { Finding } from "../kinds/want";
-import { serviceFindings } from "./service";
+import { sameConnection } from "./ownSsh";
+import { serviceFindings, sharedTraffic } from "./service";
 
 /** What a service's inputs alone show. */
 export function virtualServiceFindings(inputs: VirtualServiceInputs): Finding[] {
-    return serviceFindings(identityOf(inputs), inputs, "");
+    const id = identityOf(inputs);
+    return [
+        ...serviceFindings(id, inputs, ""),
+        ...sharedTraffic([{ id, fields: inputs, at: "" }]),
+        ...sameConnection(id, inputs, inputs.director.connection, ""),
+    ];
 }

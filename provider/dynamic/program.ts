@@ -66,11 +66,26 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
                         property: "vip",
                         message: `${parseAddressKey(mine.key).address} would be on two directors at once, ${describeOwner(other)} puts it there too: set vip.external where keepalived or a router brings it`,
                     });
+                } else if (mine.host !== theirs.host && sendAlike(mine, theirs, wanted, list)) {
+                    findings.push({
+                        code: "LVS-SYNC-ID",
+                        severity: "warning",
+                        property: "sync.master.syncid",
+                        message: `${describeOwner(other)} is a master with this syncid too, and neither is a backup: on one segment a backup of either takes the connections of both; give each pair an id of its own`,
+                    });
                 }
             }
         }
     }
     return findings;
+}
+
+/** Two masters that no backup daemon of theirs makes a pair, whose messages a backup could not tell apart. */
+function sendAlike(mine: Seen, theirs: Seen, ...lists: Seen[][]): boolean {
+    if (mine.kind !== "sync" || mine.key !== "master" || theirs.key !== "master") return false;
+    if (lists.flat().some(({ kind, key }) => kind === "sync" && key === "backup")) return false;
+    const [a, b] = [mine.value, theirs.value] as Record<string, Value>[];
+    return ["syncid", "group", "port"].every((name) => a![name] === b![name]);
 }
 
 /** One address on two directors' networks. */

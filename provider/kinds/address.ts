@@ -16,7 +16,7 @@ export const addressKind: Kind<AddressValue> = {
     read: (probe) =>
         new Map(
             lines(probe, "address").flatMap((line): [string, AddressValue][] => {
-                const match = /^\d+:\s+(\S+?)(?:@\S+)?\s+inet6?\s+(\S+)(?:\s+peer\s+(\S+))?\s(.*)$/.exec(line);
+                const match = /^\d+:\s+([^\s@]+)(?:@\S+)?\s+inet6?\s+(\S+)(?:\s+peer\s+(\S+))?\s(.*)$/.exec(line);
                 if (match === null) return [];
                 const [, device = "", address = "", peer, flags = ""] = match;
                 const key = `${device}/${peer === undefined ? withPrefix(address) : `${address} ${peer}`}`;

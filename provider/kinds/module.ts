@@ -36,7 +36,9 @@ export const parameterKind: Kind<string> = {
 
 /** An array parameter reads back with its unused places: "21,0,0,0". */
 function trimZeros(text: string): string {
-    return text.replace(/(,0)+$/, "");
+    let end = text.length;
+    while (text.endsWith(",0", end)) end -= 2;
+    return text.slice(0, end);
 }
 
 const RELOAD = `

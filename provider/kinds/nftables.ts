@@ -144,9 +144,14 @@ function protocolName(text: string): string {
 
 /** The elements of the maps and sets whose name matches, as `nft -n list table` prints them. */
 function elements(text: string, name: RegExp): { name: string; element: string }[] {
-    return [...text.matchAll(/^\t(?:map|set) (\S+) \{(.*?)^\t\}/gms)].flatMap(([, each = "", body = ""]) => {
-        const list = name.test(each) ? /elements = \{(.*?)\}/s.exec(body)?.[1] : undefined;
-        return (list ?? "")
+    // Block by block and not by one pattern: what a host sends must not cost more than its length.
+    return text.split(/^\t(?=map|set|chain)/m).flatMap((block) => {
+        const each = /^(?:map|set) (\S+) \{/.exec(block)?.[1] ?? "";
+        const from = block.indexOf("elements = {");
+        const to = from < 0 ? -1 : block.indexOf("}", from);
+        if (!name.test(each) || to < 0) return [];
+        return block
+            .slice(from + "elements = {".length, to)
             .split(",")
             .map((element) => element.trim().replace(/\s+/g, " "))
             .filter((element) => element !== "")

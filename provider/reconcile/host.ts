@@ -233,6 +233,11 @@ export class Host {
     }
 
     private async carryOut(jobs: Job[], plans: Plan[], base: HostState): Promise<void> {
+        const earlier = jobs.map(({ first, touched, files }) => ({
+            first,
+            touched: new Map(touched),
+            files: new Map(files),
+        }));
         for (const [index, job] of jobs.entries()) this.remember(job, plans[index]!, base);
         const single = jobs.length === 1 && jobs[0]!.alone;
         let answer: Answer;
@@ -252,7 +257,11 @@ export class Host {
         }
         this.snapshot = answer.state;
         if (answer.outcome === "stale") {
-            for (const job of jobs) {
+            for (const [index, job] of jobs.entries()) {
+                // This script did nothing: to take it back could hit what somebody else has made meanwhile.
+                job.first = earlier[index]!.first;
+                job.touched = earlier[index]!.touched;
+                job.files = earlier[index]!.files;
                 job.attempts++;
                 if (job.attempts >= ATTEMPTS) {
                     const reason = `the host changed ${job.attempts} times between look and lock`;

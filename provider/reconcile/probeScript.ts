@@ -110,10 +110,22 @@ lvs_inform() {
         [ -e "/run/$c.pid" ] || [ -e "/run/$c/$c.pid" ] || [ -e "/var/run/$c.pid" ] || continue
         echo "checker=$c"
     done
+    for f in /run/checkers.pid /run/keepalived/checkers.pid /run/keepalived_checkers.pid; do
+        [ -e "$f" ] && echo "checking=keepalived" && break
+    done
+    for f in /run/ldirectord*.pid; do
+        [ -e "$f" ] && echo "checking=ldirectord" && break
+    done
+    s="\${SSH_CONNECTION#* * }"
+    [ -n "$s" ] && echo "ssh=$s"
     lvs_section route
     ip route show 2>/dev/null
     lvs_section route6
     ip -6 route show 2>/dev/null
+    lvs_section input
+    if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
+        timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table /p;/ hook input /,/^.}/p'
+    fi
     lvs_section loadable
     grep -shoE '(^|/)(${MODULES})\\.ko' "/lib/modules/$k/modules.dep" | sed 's/.*\\///;s/\\.ko//' | sort -u
     lvs_section builtin

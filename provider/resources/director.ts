@@ -1,4 +1,4 @@
-import { directorFindings } from "../checks/director";
+import { directorFindings, directorHostFindings } from "../checks/director";
 import { hostFindings } from "../checks/host";
 import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
@@ -27,8 +27,14 @@ export const director: Resource<DirectorInputs> = {
             wants: () => wants(inputs),
             findings: (view) => [
                 ...hostFindings(view, wants(inputs)),
+                ...directorHostFindings(inputs, view),
                 ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
-                    serviceHostFindings(parseServiceKey(key), service, inputs.interface, view),
+                    serviceHostFindings(
+                        parseServiceKey(key),
+                        service,
+                        { ...inputs, at: `virtualServices[${JSON.stringify(key)}]` },
+                        view,
+                    ),
                 ),
             ],
         },

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { hostFindings } from "../checks/host";
-import { realServerFindings, realServerHostFindings } from "../checks/realServer";
+import { realServerDirectorFindings, realServerFindings, realServerHostFindings } from "../checks/realServer";
 import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
 import { identityOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
@@ -63,7 +63,7 @@ function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
         settings: [],
         drain: inputs.drain?.timeout ?? 30,
         wants: () => wants,
-        findings: (view) => hostFindings(view, wants),
+        findings: (view) => [...hostFindings(view, wants), ...realServerDirectorFindings(inputs, view)],
     };
 }
 

@@ -1,6 +1,7 @@
 /** The objects of a virtual service and of its real servers on a director, which all three resources speak of. */
 
 import { vipFindings } from "../checks/host";
+import { serviceOnHost } from "../checks/serviceHost";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { vipsOf } from "../inputs/reference";
 import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
@@ -44,15 +45,19 @@ export function serviceWants(id: ServiceIdentity, fields: InlineService, interfa
     ];
 }
 
-/** What a director shows against a service: an address that nobody brings to it. */
+/** What a director shows against a service. `beside`: what is declared with it, and the property that holds it. */
 export function serviceHostFindings(
     id: ServiceIdentity,
     fields: InlineService,
-    interface_: string | undefined,
+    beside: { interface?: string | undefined; at: string; sysctls?: Record<string, string> | undefined },
     view: HostView,
 ): Finding[] {
-    const placed = fields.vip?.external === true || (fields.vip?.interface ?? interface_) !== undefined;
-    return vipFindings(view, serviceVips(id, fields), placed);
+    const external = fields.vip?.external === true;
+    const named = (fields.vip?.interface ?? beside.interface) !== undefined;
+    return [
+        ...vipFindings(view, serviceVips(id, fields), external || named),
+        ...serviceOnHost(id, fields, view, { at: beside.at, sysctls: beside.sysctls, placed: named && !external }),
+    ];
 }
 
 /** The addresses of a service that belong on its director. */

@@ -28,7 +28,12 @@ export const virtualService: Resource<VirtualServiceInputs> = {
             wants: () => wants(inputs),
             findings: (view) => [
                 ...hostFindings(view, wants(inputs)),
-                ...serviceHostFindings(identityOf(inputs), inputs, inputs.director.interface, view),
+                ...serviceHostFindings(
+                    identityOf(inputs),
+                    inputs,
+                    { interface: inputs.director.interface, at: "" },
+                    view,
+                ),
             ],
         },
     ],

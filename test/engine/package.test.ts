@@ -33,7 +33,7 @@ async function program() {
 async function main() {
     const options = { workDir: process.cwd(), envVars: { ...JSON.parse(process.env.SETTINGS) } };
     const stack = await LocalWorkspace.createOrSelectStack({ stackName: "s", projectName: "p", program }, options);
-    const host = { host: "127.0.0.1", port: Number(process.env.REFUSING), dialErrorLimit: 1, insecureIgnoreHostKey: true };
+    const host = { host: "127.0.0.1", port: Number(process.env.REFUSING), password: "none", dialErrorLimit: 1 };
     await stack.setConfig("lvs:hosts", { value: JSON.stringify({ lb1: host }), secret: true });
     const providers = {};
     const result = { providers };

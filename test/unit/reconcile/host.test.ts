@@ -3,7 +3,12 @@ import type { Group } from "../../../provider/kinds";
 import type { Want } from "../../../provider/kinds/want";
 import { Host, type Outcome } from "../../../provider/reconcile/host";
 import { fileName } from "../../../provider/reconcile/ledger";
-import { create as createResource, type HostPart, type Surroundings, update } from "../../../provider/reconcile/lifecycle";
+import {
+    create as createResource,
+    type HostPart,
+    type Surroundings,
+    update,
+} from "../../../provider/reconcile/lifecycle";
 import { plan, type Request } from "../../../provider/reconcile/plan";
 import type { Connection } from "../../../provider/ssh/connection";
 import { ConnectionError } from "../../../provider/ssh/errors";
@@ -25,7 +30,14 @@ jest.mock("../../../provider/ssh/session", () => ({
 }));
 
 const lost = (wasSent: boolean) =>
-    new ConnectionError({ kind: "lost", host: "dir", doing: "running a script", reason: "gone", remedy: "", sent: wasSent });
+    new ConnectionError({
+        kind: "lost",
+        host: "dir",
+        doing: "running a script",
+        reason: "gone",
+        remedy: "",
+        sent: wasSent,
+    });
 const groups: Group[] = ["ipvs", "ipvs.host", "nft", "tunnel"];
 let said: string[] = [];
 let counter = 0;
@@ -65,7 +77,9 @@ afterEach(() => {
 
 test("operations that arrive together are one look and one script", async () => {
     const on = host();
-    const outcomes = await Promise.all([...Array(12).keys()].map((index) => submit(on, create(`${index}`, web(index + 1)))));
+    const outcomes = await Promise.all(
+        [...Array(12).keys()].map((index) => submit(on, create(`${index}`, web(index + 1)))),
+    );
     expect(outcomes.map(({ known }) => known)).toEqual(Array(12).fill(false));
     expect(sent.length).toBeLessThanOrEqual(2);
     expect(sandbox().ledger).toHaveLength(12);
@@ -77,7 +91,9 @@ test("one operation that fails is taken back and named, and its neighbours are d
     sandbox().write("state/fail", "192.0.2.3:80");
     const results = await Promise.allSettled([1, 2, 3, 4].map((index) => submit(on, create(`${index}`, web(index)))));
     expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
-    expect(String((results[2] as PromiseRejectedResult).reason)).toMatch(/virtual service tcp\/192\.0\.2\.3:80.*refused by order.*compensated/s);
+    expect(String((results[2] as PromiseRejectedResult).reason)).toMatch(
+        /virtual service tcp\/192\.0\.2\.3:80.*refused by order.*compensated/s,
+    );
     expect(sandbox().ledger.sort()).toEqual([1, 2, 4].map((index) => fileName(requestOf({ id: `${index}` }))).sort());
 });
 
@@ -85,7 +101,12 @@ test("an operation that fails in its middle leaves the host as it was found", as
     const on = host();
     const before = sandbox().picture();
     sandbox().write("state/fail", "addr");
-    const wants = [...web(1), want("sysctl", SYSCTL, "1"), want("forwarding", "ipv4", { on: true }), want("address", VIP, { deprecated: false })];
+    const wants = [
+        ...web(1),
+        want("sysctl", SYSCTL, "1"),
+        want("forwarding", "ipv4", { on: true }),
+        want("address", VIP, { deprecated: false }),
+    ];
     await expect(submit(on, create("a", wants))).rejects.toThrow(/address.*compensated/s);
     sandbox().run("rm -f state/fail");
     expect(sandbox().picture()).toBe(before);
@@ -96,11 +117,14 @@ test("what an operation needs to see is seen before it is planned, though a scri
     sandbox().setting("net/core/somaxconn", "128");
     let second: Promise<Outcome> | undefined;
     // The first operation's script is out when the second operation arrives with a setting that was never read.
-    ways.push((run) => run(), async (run) => {
-        const answer = await run();
-        second = submit(on, create("b", [want("sysctl", "net.core.somaxconn", "4096")]), ["net.core.somaxconn"]);
-        return answer;
-    });
+    ways.push(
+        (run) => run(),
+        async (run) => {
+            const answer = await run();
+            second = submit(on, create("b", [want("sysctl", "net.core.somaxconn", "4096")]), ["net.core.somaxconn"]);
+            return answer;
+        },
+    );
     await submit(on, create("a", web(1)));
     const { state } = await second!;
     const file = state.ledger.get(fileName(requestOf({ id: "b" })))!;
@@ -116,11 +140,14 @@ test("a part of the probe that nobody asked for yet is read before a release, th
     await submit(first, create("tunnel", [link]));
     const on = host();
     let second: Promise<Outcome> | undefined;
-    ways.push((run) => run(), async (run) => {
-        const answer = await run();
-        second = submit(on, remove("tunnel"), [], ["tunnel"]);
-        return answer;
-    });
+    ways.push(
+        (run) => run(),
+        async (run) => {
+            const answer = await run();
+            second = submit(on, remove("tunnel"), [], ["tunnel"]);
+            return answer;
+        },
+    );
     await submit(on, create("a", web(1)), [], ["ipvs"]);
     await second!;
     expect(sandbox().list("sys/class/net")).toEqual([]);
@@ -142,13 +169,18 @@ test("a look while a script runs neither breaks it nor is taken for its end", as
 
 test("an answer that was lost after everything was done is found out, and nothing is done twice", async () => {
     const on = host();
-    ways.push((run) => run(), async (run) => {
-        await run();
-        throw lost(true);
-    });
+    ways.push(
+        (run) => run(),
+        async (run) => {
+            await run();
+            throw lost(true);
+        },
+    );
     sandbox().log();
     await submit(on, create("a", web(1)));
-    const adds = sandbox().log().filter((line) => /^ipvsadm (-R|-A)/.test(line));
+    const adds = sandbox()
+        .log()
+        .filter((line) => /^ipvsadm (-R|-A)/.test(line));
     expect(adds).toHaveLength(1);
     expect(sandbox().read("state/table").match(/^[SD]/gm)).toHaveLength(2);
 });
@@ -156,9 +188,12 @@ test("an answer that was lost after everything was done is found out, and nothin
 test("a script that never left is an error, and the host is as it was", async () => {
     const on = host();
     const before = sandbox().picture();
-    ways.push((run) => run(), async () => {
-        throw lost(false);
-    });
+    ways.push(
+        (run) => run(),
+        async () => {
+            throw lost(false);
+        },
+    );
     await expect(submit(on, create("a", web(1)))).rejects.toThrow(/gone/);
     expect(sandbox().picture()).toBe(before);
 });
@@ -170,13 +205,26 @@ test("when the host is lost after a first pass, the error says what is left ther
         throw lost(false);
     };
     const wants = [...web(1), want("sysctl", SYSCTL, "1")];
-    ways.push((run) => run(), (run) => run(), dead, dead, dead, dead, dead, dead);
+    ways.push(
+        (run) => run(),
+        (run) => run(),
+        dead,
+        dead,
+        dead,
+        dead,
+        dead,
+        dead,
+    );
     await expect(submit(on, create("a", wants))).rejects.toThrow(/Left on .*module ip_vs/s);
 });
 
 test("a real server with connections is waited for beside other work, and goes when they end", async () => {
     const on = host();
-    const wants = [want("module", "ip_vs", true), want("service", SERVICE, service()), want("destination", serverKey("192.0.2.21"), destination())];
+    const wants = [
+        want("module", "ip_vs", true),
+        want("service", SERVICE, service()),
+        want("destination", serverKey("192.0.2.21"), destination()),
+    ];
     await submit(on, create("a", wants));
     sandbox().write("state/active", "192.0.2.21:80 4\n");
     let ended = false;
@@ -198,8 +246,15 @@ test("two processes at once on one host each get what they asked for, and leave 
     const [one, two] = [host(), host()];
     const shared = [...web(1), want("sysctl", SYSCTL, "1")].filter(({ kind }) => kind !== "destination");
     const before = sandbox().picture();
-    const own = (index: number) => [...shared, want("destination", `tcp/192.0.2.1:80/192.0.2.${index}:80`, destination())];
-    const all = [...Array(6).keys()].map((index) => ({ on: index % 2 === 0 ? one : two, id: `${index}`, wants: own(index + 10) }));
+    const own = (index: number) => [
+        ...shared,
+        want("destination", `tcp/192.0.2.1:80/192.0.2.${index}:80`, destination()),
+    ];
+    const all = [...Array(6).keys()].map((index) => ({
+        on: index % 2 === 0 ? one : two,
+        id: `${index}`,
+        wants: own(index + 10),
+    }));
     await Promise.all(all.map(({ on, id, wants }) => submit(on, create(id, wants))));
     expect(sandbox().ledger).toHaveLength(6);
     expect(sandbox().read("state/table").match(/^D/gm)).toHaveLength(6);
@@ -218,7 +273,7 @@ describe("over several hosts", () => {
             drain: 0,
             wants: () => wants,
             findings: () => [],
-        }) as HostPart;
+        }) as unknown as HostPart;
     const identity = { owner: "org/shop/prod#RealServer/a", id: "a", token: "t1" };
     const manner = { adopt: false, deleteForeign: false };
     /** Names of their own: queues outlive a test. */
@@ -237,9 +292,18 @@ describe("over several hosts", () => {
             part(dir, web(1)),
         ];
         sandboxes.get(dir)!.write("state/fail", "-R");
-        sandboxes.get(dir)!.program("ipvsadm", 'case "$*" in -L*|-S*) exit 0 ;; esac; echo "refused by order" >&2; exit 255');
-        sandboxes.get(rs2)!.program("ip", 'case "$*" in *"addr del"*) echo "cannot" >&2; exit 2 ;; "-o addr show") cat $R/state/address ;; "addr add "*) echo "1: lo    inet $3 scope global lo" >> $R/state/address ;; esac');
-        await expect(createResource(identity, parts, manner, around())).rejects.toThrow(new RegExp(`taking it back failed.*On .*${rs1}.* it was taken back`, "s"));
+        sandboxes
+            .get(dir)!
+            .program("ipvsadm", 'case "$*" in -L*|-S*) exit 0 ;; esac; echo "refused by order" >&2; exit 255');
+        sandboxes
+            .get(rs2)!
+            .program(
+                "ip",
+                'case "$*" in *"addr del"*) echo "cannot" >&2; exit 2 ;; "-o addr show") cat $R/state/address ;; "addr add "*) echo "1: lo    inet $3 scope global lo" >> $R/state/address ;; esac',
+            );
+        await expect(createResource(identity, parts, manner, around())).rejects.toThrow(
+            new RegExp(`taking it back failed.*On .*${rs1}.* it was taken back`, "s"),
+        );
         expect(sandboxes.get(rs1)!.picture()).toBe(before);
     });
 

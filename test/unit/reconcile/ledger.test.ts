@@ -16,7 +16,24 @@ import {
 const nasty = fc
     .array(
         fc.oneof(
-            fc.constantFrom("'", '"', "\\", "\\n", "\\0", "\\c", "%s", "$(id)", "`id`", ";", " ", "#", "claim", "é", "💥", "*"),
+            fc.constantFrom(
+                "'",
+                '"',
+                "\\",
+                "\\n",
+                "\\0",
+                "\\c",
+                "%s",
+                "$(id)",
+                "`id`",
+                ";",
+                " ",
+                "#",
+                "claim",
+                "é",
+                "💥",
+                "*",
+            ),
             fc.string({ maxLength: 4 }),
         ),
         { maxLength: 6 },
@@ -171,9 +188,30 @@ function sample(): LedgerFile {
         draining: { until: 1030, key: "tcp/192.0.2.100:80/192.0.2.21:80" },
         maintenance: ["tcp/192.0.2.100:80/192.0.2.22:80"],
         claims: [
-            { rank: 10, kind: "module", key: "ip_vs", value: true, found: { state: "present", value: true }, command: "modprobe ip_vs" },
-            { rank: 70, kind: "service", key: "tcp/192.0.2.100:80", value: { scheduler: "wlc" }, found: absent, command: "a\n\tb \\ c" },
-            { rank: 90, kind: "address", key: "eth0/192.0.2.100/32", value: { deprecated: false }, found: absent, command: "" },
+            {
+                rank: 10,
+                kind: "module",
+                key: "ip_vs",
+                value: true,
+                found: { state: "present", value: true },
+                command: "modprobe ip_vs",
+            },
+            {
+                rank: 70,
+                kind: "service",
+                key: "tcp/192.0.2.100:80",
+                value: { scheduler: "wlc" },
+                found: absent,
+                command: "a\n\tb \\ c",
+            },
+            {
+                rank: 90,
+                kind: "address",
+                key: "eth0/192.0.2.100/32",
+                value: { deprecated: false },
+                found: absent,
+                command: "",
+            },
         ],
     };
 }

@@ -38,7 +38,11 @@ const serviceWants = (scheduler = "wlc"): Want[] => [
     want("destination", serverKey("192.0.2.21"), destination()),
     want("address", VIP, { deprecated: false }),
 ];
-const found: Things = { module: { ip_vs: true }, sysctl: { [SYSCTL]: "0" }, forwarding: { ipv4: { on: false, interfaces: {} } } };
+const found: Things = {
+    module: { ip_vs: true },
+    sysctl: { [SYSCTL]: "0" },
+    forwarding: { ipv4: { on: false, interfaces: {} } },
+};
 
 describe("one resource", () => {
     test("what it claims is set, and what it releases is as it was found", () => {
@@ -86,7 +90,10 @@ describe("one resource", () => {
     });
 
     test("a rule whose weight somebody moved is removed all the same, a setting that somebody moved is left and told", () => {
-        const up = carryOut(create({ wants: [...serviceWants(), want("sysctl", SYSCTL, "1")] }), stateOf({ things: found }));
+        const up = carryOut(
+            create({ wants: [...serviceWants(), want("sysctl", SYSCTL, "1")] }),
+            stateOf({ things: found }),
+        );
         const moved = project(
             up,
             [
@@ -128,12 +135,17 @@ describe("one resource", () => {
 
     test("a weight that is left to a health checker is neither written nor a reason for a step", () => {
         const key = serverKey("192.0.2.21");
-        const wants = [want("service", SERVICE, service()), { ...want("destination", key, destination(1)), leave: ["weight"] }];
+        const wants = [
+            want("service", SERVICE, service()),
+            { ...want("destination", key, destination(1)), leave: ["weight"] },
+        ];
         const up = carryOut(create({ wants }), stateOf({ things: found }));
         const moved = project(up, [step("destination", key, destination(9))], new Map());
         expect(plan(requestOf({ wants }), moved).steps).toEqual([]);
         const other = [wants[0]!, { ...wants[1]!, value: destination(1, "nat") }];
-        expect(plan(requestOf({ wants: other }), moved).steps.map(({ after }) => after)).toEqual([destination(9, "nat")]);
+        expect(plan(requestOf({ wants: other }), moved).steps.map(({ after }) => after)).toEqual([
+            destination(9, "nat"),
+        ]);
     });
 });
 
@@ -178,7 +190,11 @@ describe("rules of others", () => {
     test("a service is not removed under a real server that another resource claims too", () => {
         let host = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
         host = carryOut(
-            create({ owner: "org/shop/prod#RealServer/a", id: "rs", wants: [want("destination", serverKey("192.0.2.21"), destination())] }),
+            create({
+                owner: "org/shop/prod#RealServer/a",
+                id: "rs",
+                wants: [want("destination", serverKey("192.0.2.21"), destination())],
+            }),
             host,
         );
         expect(codeOf(() => plan(remove({}), host))).toBe("LVS-FOREIGN-SERVERS");
@@ -211,7 +227,9 @@ describe("sharing", () => {
     test("two stacks share one value, and clash over two with an error that names both", () => {
         const host = carryOut(create({ owner: foreignStack, wants: setting("1") }), stateOf({ things: found }));
         expect(codeOf(() => plan(create({ wants: setting("2") }), host))).toBe("LVS-CLASH");
-        expect(() => plan(create({ wants: setting("2") }), host)).toThrow(/web of org\/other\/prod.*web of org\/shop\/prod/s);
+        expect(() => plan(create({ wants: setting("2") }), host)).toThrow(
+            /web of org\/other\/prod.*web of org\/shop\/prod/s,
+        );
         const both = carryOut(create({ wants: setting("1") }), host);
         const one = carryOut(remove({ owner: foreignStack }), both);
         expect(valueAt(one, "sysctl", SYSCTL)).toBe("1");
@@ -274,7 +292,10 @@ describe("identity", () => {
 
 describe("a ledger that is not as it was", () => {
     test("without any ledger a delete works from the outputs: rules and addresses go, settings are left and told", () => {
-        const up = carryOut(create({ wants: [...serviceWants(), want("sysctl", SYSCTL, "1")] }), stateOf({ things: found }));
+        const up = carryOut(
+            create({ wants: [...serviceWants(), want("sysctl", SYSCTL, "1")] }),
+            stateOf({ things: found }),
+        );
         const lost = { ...up, ledger: new Map(), hasLedger: false };
         const made = plan(remove({ wants: [...serviceWants(), want("sysctl", SYSCTL, "1")] }), lost);
         expect(thingsOf(made.next)).toEqual({ ...thingsOf(stateOf({ things: found })), sysctl: { [SYSCTL]: "1" } });
@@ -365,7 +386,11 @@ describe("a ledger that is not as it was", () => {
 
 describe("tools that the host does not have", () => {
     const without = (tool: string, host: HostState): HostState => {
-        const facts = host.probe.section("facts").split("\n").filter((line) => !line.startsWith(`tool.${tool}=`)).join("\n");
+        const facts = host.probe
+            .section("facts")
+            .split("\n")
+            .filter((line) => !line.startsWith(`tool.${tool}=`))
+            .join("\n");
         return { ...host, probe: stateOf({ sections: { facts } }).probe };
     };
 
@@ -408,7 +433,10 @@ describe("draining", () => {
     const key = serverKey("192.0.2.21");
     const up = carryOut(create({ wants: serviceWants(), drain: 30 }), stateOf({ things: found }));
     const less = serviceWants().filter(({ kind }) => kind !== "destination");
-    const later = (host: HostState, seconds: number): HostState => ({ ...host, clockAt: host.clockAt - seconds * 1000 });
+    const later = (host: HostState, seconds: number): HostState => ({
+        ...host,
+        clockAt: host.clockAt - seconds * 1000,
+    });
     /** What the host is after a script that left the real server at weight 0 with connections. */
     const busy = (request: Request, host: HostState): HostState =>
         written(project(host, [step("destination", key, destination(0))], plan(request, host).during));
@@ -422,24 +450,34 @@ describe("draining", () => {
         expect(deadline?.key).toBe(key);
         const second = busy(request, later(first, 10));
         expect([...second.ledger.values()][0]!.draining).toEqual(deadline);
-        const drained = (host: HostState) => plan(request, host).steps.find(({ kind }) => kind === "destination")!.drained;
+        const drained = (host: HostState) =>
+            plan(request, host).steps.find(({ kind }) => kind === "destination")!.drained;
         expect([drained(first), drained(later(second, 15)), drained(later(second, 25))]).toEqual([true, true, false]);
     });
 
     test("a deadline that passed for one real server is none for the next one", () => {
         const next = serverKey("192.0.2.22");
         const two = [...serviceWants(), want("destination", next, destination())];
-        const first = busy(requestOf({ wants: two.filter((each) => each.key !== key), drain: 30 }), carryOut(create({ wants: two }), up));
+        const first = busy(
+            requestOf({ wants: two.filter((each) => each.key !== key), drain: 30 }),
+            carryOut(create({ wants: two }), up),
+        );
         const back = carryOut(requestOf({ wants: two }), later(first, 100));
         const made = plan(requestOf({ wants: two.filter((each) => each.key !== next), drain: 30 }), back);
         expect(made.steps.map(({ drained }) => drained)).toEqual([true]);
         const interruptedEarlier = later(first, 100);
-        const other = plan(requestOf({ wants: two.filter((each) => each.key !== next), drain: 30 }), interruptedEarlier);
+        const other = plan(
+            requestOf({ wants: two.filter((each) => each.key !== next), drain: 30 }),
+            interruptedEarlier,
+        );
         expect(other.steps.find((each) => each.key === next)?.drained).toBe(true);
     });
 
     test("a real server that is wanted again gets its weight back and loses its deadline", () => {
-        const made = plan(requestOf({ wants: serviceWants(), drain: 30 }), busy(requestOf({ wants: less, drain: 30 }), up));
+        const made = plan(
+            requestOf({ wants: serviceWants(), drain: 30 }),
+            busy(requestOf({ wants: less, drain: 30 }), up),
+        );
         expect(made.steps.map(({ after }) => after)).toEqual([destination(1)]);
         expect([...made.afterwards.values()][0]!.draining).toBeUndefined();
     });
@@ -449,7 +487,9 @@ describe("draining", () => {
         const host = { ...up, ledger: new Map([[fileName(file!), { ...file!, maintenance: [key] }]]) };
         const resting = project(host, [step("destination", key, destination(0))], new Map());
         expect(plan(requestOf({ wants: serviceWants() }), resting).steps).toEqual([]);
-        expect([...plan(requestOf({ wants: serviceWants() }), resting).afterwards.values()][0]!.maintenance).toEqual([key]);
+        expect([...plan(requestOf({ wants: serviceWants() }), resting).afterwards.values()][0]!.maintenance).toEqual([
+            key,
+        ]);
     });
 });
 
@@ -483,7 +523,9 @@ describe("undo", () => {
     test("a real server that was put to rest gets its weight back", () => {
         const up = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
         const made = plan(remove({ drain: 30 }), up);
-        const resting = written(project(up, [step("destination", serverKey("192.0.2.21"), destination(0))], made.during));
+        const resting = written(
+            project(up, [step("destination", serverKey("192.0.2.21"), destination(0))], made.during),
+        );
         const undo = planUndo(deedOf(made, up), resting);
         expect(thingsOf(undo.next)).toEqual(thingsOf(up));
     });
@@ -552,7 +594,10 @@ describe("random histories", () => {
         }
         return thingsOf({ ...initial, objects });
     };
-    const normal = (things: Things): Things => ({ ...things, forwarding: { ipv4: (things["forwarding"]!["ipv4"] as { on: Value }).on } });
+    const normal = (things: Things): Things => ({
+        ...things,
+        forwarding: { ipv4: (things["forwarding"]!["ipv4"] as { on: Value }).on },
+    });
 
     test("after every step the host is what its ledger says, and after the last release what was found", () => {
         let refused = 0;
@@ -574,7 +619,9 @@ describe("random histories", () => {
                         return true;
                     } catch (error) {
                         refused++;
-                        expect((error as { code?: string }).code).toMatch(/^LVS-(CLASH|EXISTS|FOREIGN-SERVERS|NO-SERVICE)$/);
+                        expect((error as { code?: string }).code).toMatch(
+                            /^LVS-(CLASH|EXISTS|FOREIGN-SERVERS|NO-SERVICE)$/,
+                        );
                         return false;
                     }
                 };
@@ -584,7 +631,13 @@ describe("random histories", () => {
                     if (wants === undefined) {
                         if (mine !== undefined && go(remove({ owner, token: mine }))) tokens.delete(owner);
                     } else {
-                        const request = requestOf({ owner, wants, adopt, token: mine ?? token, creating: mine === undefined });
+                        const request = requestOf({
+                            owner,
+                            wants,
+                            adopt,
+                            token: mine ?? token,
+                            creating: mine === undefined,
+                        });
                         if (go(request)) tokens.set(owner, request.token);
                         if (host !== before) expect(plan({ ...request, creating: false }, host).steps).toEqual([]);
                     }
@@ -594,7 +647,8 @@ describe("random histories", () => {
                 for (let round = 0; round < 3; round++) {
                     for (const [owner, token] of tokens) if (go(remove({ owner, token }))) tokens.delete(owner);
                 }
-                if (tokens.size > 0) for (const [owner, token] of tokens) go(remove({ owner, token, deleteForeign: true }));
+                if (tokens.size > 0)
+                    for (const [owner, token] of tokens) go(remove({ owner, token, deleteForeign: true }));
                 expect(host.ledger.size).toBe(0);
                 expect(normal(thingsOf(host))).toEqual(normal(expected(initial, host, adopted)));
             }),
@@ -606,29 +660,43 @@ describe("random histories", () => {
 
     test("an operation that was cut off after any step is taken back to what was before it", () => {
         fc.assert(
-            fc.property(start, wanted, wanted, fc.nat(), fc.constantFrom("create", "update", "delete"), (things, first, second, cut, what) => {
-                const initial = stateOf({ things });
-                const base = what === "create" ? initial : carryOut(create({ wants: first, adopt: true }), initial);
-                const request =
-                    what === "delete" ? remove({ drain: 30 }) : requestOf({ wants: second, adopt: true, creating: what === "create" });
-                const made = plan(request, base);
-                const count = made.steps.length === 0 ? 0 : cut % (made.steps.length + 1);
-                const here = count === made.steps.length ? written(made.next) : interrupted(made, base, count);
-                const undo = planUndo(deedOf(made, base), here);
-                const back = written(undo.next);
-                expect(normal(thingsOf(back))).toEqual(normal(thingsOf(base)));
-                expect(back.ledger).toEqual(base.ledger);
-                for (const { kind, key, value } of undo.goals) {
-                    const have = valueAt(back, kind, key);
-                    expect(value === undefined ? have === undefined : satisfied(kind, key, value, have)).toBe(true);
-                }
-                // Children after their parents on the way back too.
-                for (const [index, each] of inOrder(undo).entries()) {
-                    const parent = kindOf(each.kind).parent?.(each.key);
-                    if (each.after === undefined || parent === undefined || valueAt(here, parent.kind, parent.key)) continue;
-                    expect(inOrder(undo).slice(0, index).some(({ key }) => key === parent.key)).toBe(true);
-                }
-            }),
+            fc.property(
+                start,
+                wanted,
+                wanted,
+                fc.nat(),
+                fc.constantFrom("create", "update", "delete"),
+                (things, first, second, cut, what) => {
+                    const initial = stateOf({ things });
+                    const base = what === "create" ? initial : carryOut(create({ wants: first, adopt: true }), initial);
+                    const request =
+                        what === "delete"
+                            ? remove({ drain: 30 })
+                            : requestOf({ wants: second, adopt: true, creating: what === "create" });
+                    const made = plan(request, base);
+                    const count = made.steps.length === 0 ? 0 : cut % (made.steps.length + 1);
+                    const here = count === made.steps.length ? written(made.next) : interrupted(made, base, count);
+                    const undo = planUndo(deedOf(made, base), here);
+                    const back = written(undo.next);
+                    expect(normal(thingsOf(back))).toEqual(normal(thingsOf(base)));
+                    expect(back.ledger).toEqual(base.ledger);
+                    for (const { kind, key, value } of undo.goals) {
+                        const have = valueAt(back, kind, key);
+                        expect(value === undefined ? have === undefined : satisfied(kind, key, value, have)).toBe(true);
+                    }
+                    // Children after their parents on the way back too.
+                    for (const [index, each] of inOrder(undo).entries()) {
+                        const parent = kindOf(each.kind).parent?.(each.key);
+                        if (each.after === undefined || parent === undefined || valueAt(here, parent.kind, parent.key))
+                            continue;
+                        expect(
+                            inOrder(undo)
+                                .slice(0, index)
+                                .some(({ key }) => key === parent.key),
+                        ).toBe(true);
+                    }
+                },
+            ),
             { numRuns: 250 },
         );
     });
@@ -642,7 +710,9 @@ describe("random histories", () => {
                 const here = interrupted(made, base, made.steps.length === 0 ? 0 : cut % made.steps.length);
                 const after = carryOut(request, here);
                 expect(normal(thingsOf(after))).toEqual(normal(thingsOf(made.next)));
-                expect(normal(thingsOf(carryOut(remove({}), after)))).toEqual(normal(thingsOf(carryOut(remove({}), written(made.next)))));
+                expect(normal(thingsOf(carryOut(remove({}), after)))).toEqual(
+                    normal(thingsOf(carryOut(remove({}), written(made.next)))),
+                );
             }),
             { numRuns: 200 },
         );

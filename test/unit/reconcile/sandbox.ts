@@ -3,7 +3,16 @@
  * with small programs in place of ipvsadm, ip, modprobe, nft, systemctl and arping that keep what they are told in files.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    chmodSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    rmSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Batch, renderScript, type Script } from "../../../provider/reconcile/script";
@@ -30,7 +39,17 @@ export interface Ran {
 export class Sandbox {
     readonly root = mkdtempSync(join(tmpdir(), "lvs-host-"));
     constructor(readonly shell: string[] = Object.values(shells)[0]!) {
-        for (const directory of ["bin", "state", "run", "var/lib", "proc/net", "proc/sys", "sys/module", "sys/class/net", "etc/systemd/system"]) {
+        for (const directory of [
+            "bin",
+            "state",
+            "run",
+            "var/lib",
+            "proc/net",
+            "proc/sys",
+            "sys/module",
+            "sys/class/net",
+            "etc/systemd/system",
+        ]) {
             mkdirSync(join(this.root, directory), { recursive: true });
         }
         for (const [name, text] of Object.entries(programs)) this.program(name, text);
@@ -41,7 +60,10 @@ export class Sandbox {
         this.write("sys/class/dmi/id/product_uuid", "u1\n");
         this.write("proc/modules", "");
         this.write("state/table", "");
-        this.write("state/address", "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n");
+        this.write(
+            "state/address",
+            "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n",
+        );
         this.setting("net/ipv4/ip_forward", "0");
         for (const device of ["all", "default", "lo", "eth0"]) {
             for (const name of ["forwarding", "accept_redirects", "rp_filter", "arp_ignore", "arp_announce"]) {
@@ -82,16 +104,22 @@ export class Sandbox {
     }
     /** The programs that ran so far, and forgets them. */
     log(): string[] {
-        const lines = this.read("state/log").split("\n").filter((line) => line !== "");
+        const lines = this.read("state/log")
+            .split("\n")
+            .filter((line) => line !== "");
         this.write("state/log", "");
         return lines;
     }
     /** What the kernel and the files are, as text: for comparing before and after. */
     picture(): string {
-        const sums = spawnSync("sh", ["-c", "find proc sys var etc state -type f ! -name log -exec cksum {} + | sort -k3"], {
-            cwd: this.root,
-            encoding: "utf8",
-        });
+        const sums = spawnSync(
+            "sh",
+            ["-c", "find proc sys var etc state -type f ! -name log -exec cksum {} + | sort -k3"],
+            {
+                cwd: this.root,
+                encoding: "utf8",
+            },
+        );
         return sums.stdout;
     }
 
@@ -124,8 +152,18 @@ export class Sandbox {
     }
 
     /** Runs a batch as a host's queue does, and reads what came back. */
-    batch(batch: Partial<Batch>, known?: HostState): { script: Script; sections: Record<string, string>; state: HostState; ran: Ran } {
-        const script = renderScript({ expect: undefined, plans: [], rules: "each", timeout: 20, settings: [], ...batch });
+    batch(
+        batch: Partial<Batch>,
+        known?: HostState,
+    ): { script: Script; sections: Record<string, string>; state: HostState; ran: Ran } {
+        const script = renderScript({
+            expect: undefined,
+            plans: [],
+            rules: "each",
+            timeout: 20,
+            settings: [],
+            ...batch,
+        });
         const ran = this.run(script.text);
         const sections = parseSections(ran.stdout, script.nonce);
         const sum = (sections["run.outcome"] ?? "").trim().split(" ").slice(1).join(" ");

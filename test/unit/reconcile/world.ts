@@ -2,7 +2,13 @@
 import { kinds, type Value } from "../../../provider/kinds";
 import { probeOf } from "../../../provider/kinds/probe";
 import type { Want } from "../../../provider/kinds/want";
-import { fileName, type LedgerFile, parseLedger, renderLedger, type UnreadableLedger } from "../../../provider/reconcile/ledger";
+import {
+    fileName,
+    type LedgerFile,
+    parseLedger,
+    renderLedger,
+    type UnreadableLedger,
+} from "../../../provider/reconcile/ledger";
 import { type Deed, type Plan, plan, project, type Request, type Step } from "../../../provider/reconcile/plan";
 import type { HostState } from "../../../provider/reconcile/state";
 
@@ -19,7 +25,13 @@ export interface World {
     sections?: Record<string, string>;
 }
 
-export function stateOf({ things = {}, ledger = [], unreadable = [], hasLedger, sections = {} }: World = {}): HostState {
+export function stateOf({
+    things = {},
+    ledger = [],
+    unreadable = [],
+    hasLedger,
+    sections = {},
+}: World = {}): HostState {
     const all = { facts: [...FACTS, ...TOOLS].join("\n"), ...sections };
     return {
         probe: probeOf(all),
@@ -92,7 +104,9 @@ export function interrupted(made: Plan, state: HostState, count: number): HostSt
 export function deedOf(made: Plan, state: HostState): Deed {
     return {
         host: "dir",
-        files: new Map([...made.during.keys(), ...made.afterwards.keys()].map((name) => [name, state.ledger.get(name)])),
+        files: new Map(
+            [...made.during.keys(), ...made.afterwards.keys()].map((name) => [name, state.ledger.get(name)]),
+        ),
         changes: made.steps.map(({ kind, key, before, after }) => ({ kind, key, before, after })),
     };
 }

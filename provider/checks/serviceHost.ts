@@ -1,0 +1,295 @@
+/** What a director shows against a service and its real servers, before anything is done there. */
+import type { DirectorInputs } from "../inputs/director";
+import { destinationValue, type InlineRealServer } from "../inputs/realServer";
+import { vipsOf } from "../inputs/reference";
+import { familyOfIdentity, type InlineService, serviceValue } from "../inputs/service";
+import { kernelAddress } from "../ipvs/address";
+import { upstreamWeightMax } from "../ipvs/limits";
+import {
+    type DestinationValue,
+    parseDestinationKey,
+    type ServiceIdentity,
+    type ServiceValue,
+    serviceKey,
+} from "../ipvs/model";
+import { markKey } from "../kinds/nftables";
+import { fact, lines } from "../kinds/probe";
+import type { Finding, HostView } from "../kinds/want";
+import { finding } from "./codes";
+import { inputFindings } from "./filter";
+import { isLocal, mtuOf, placesOf, routesTo } from "./network";
+import { sameConnectionOn } from "./ownSsh";
+import { inlineServers, shadowed, thresholdFindings } from "./service";
+import { willBe } from "./settings";
+import { below, lacksFallback } from "./words";
+
+interface Given {
+    /** The property that holds the service or the rule. */
+    at: string;
+    /** The settings that are declared beside it. */
+    sysctls: DirectorInputs["sysctls"];
+    /** Whether the VIPs are placed by us: they are then never a source address. */
+    placed: boolean;
+}
+
+/** A service with its inline real servers. */
+export function serviceOnHost(id: ServiceIdentity, fields: InlineService, view: HostView, given: Given): Finding[] {
+    const { at, sysctls } = given;
+    const service = serviceValue(id, fields);
+    const servers = inlineServers(id, fields, at);
+    const vips = vipsOf({ address: "address" in id ? id.address : undefined, marks: fields.marks });
+    return [
+        ...sameConnectionOn(view, id, fields, at),
+        ...markedAway(id, view, at),
+        ...inputFindings(id, fields, view, at),
+        ...drainFindings(id, service, fields.drain?.timeout ?? 0, below(at, "drain.timeout"), view, sysctls),
+        ...loopFindings(
+            servers.map(({ address, fields: server }) => ({
+                address,
+                forwarding: destinationValue(server).forwarding,
+            })),
+            below(at, "realServers"),
+            view,
+            sysctls,
+        ),
+        ...servers.flatMap(({ address, fields: server, at: place }) =>
+            ruleOnHost(id, service, vips, address, server, view, { ...given, at: place }),
+        ),
+    ];
+}
+
+/** A real server of a service; `service`: undefined where the director does not show it yet. */
+export function ruleOnHost(
+    id: ServiceIdentity,
+    service: ServiceValue | undefined,
+    vips: string[],
+    address: string,
+    fields: InlineRealServer,
+    view: HostView,
+    given: Given,
+): Finding[] {
+    const value = destinationValue(fields);
+    const { at, sysctls } = given;
+    const drained = value.weight === 0 && fields.keepWeight !== true;
+    return [
+        ...weightFindings(fields, view, at),
+        ...(drained && service?.persistence != null ? pinned(below(at, "weight"), view, sysctls) : []),
+        ...(value.forwarding === "dr" ? routeFindings(address, view, at) : []),
+        ...(value.tunnel === null || isLocal(view, address)
+            ? []
+            : [
+                  ...tunnelFindings(id, value, address, view, given),
+                  ...(address.includes(":") && !given.placed ? sourceFindings(vips, view, at) : []),
+              ]),
+    ];
+}
+
+/** What a real server of its own resource is told by its service, which stands on the director and not in its inputs. */
+export function byService(service: ServiceValue | undefined, fields: InlineRealServer): Finding[] {
+    if (service === undefined) return [];
+    return [
+        ...(service.persistence === null ? [] : thresholdFindings(fields, "")),
+        ...(fields.weight === 0 && fields.keepWeight !== true && lacksFallback(service.scheduler, service.flags)
+            ? [
+                  finding(
+                      "LVS-NO-FALLBACK",
+                      "weight",
+                      `the service's scheduler is ${service.scheduler} without ${service.scheduler}-fallback: it refuses the clients of a real server with weight 0, instead of giving them to another`,
+                  ),
+              ]
+            : []),
+    ];
+}
+
+/** Drains that were asked for: the default one says nothing. */
+export function drainFindings(
+    id: ServiceIdentity,
+    service: ServiceValue | undefined,
+    seconds: number,
+    at: string,
+    view: HostView,
+    sysctls: DirectorInputs["sysctls"],
+): Finding[] {
+    if (seconds === 0 || service === undefined) return [];
+    const findings = service.persistence === null ? [] : pinned(at, view, sysctls);
+    const nodest = "net.ipv4.vs.expire_nodest_conn";
+    const isUdp = "protocol" in id && id.protocol === "udp" && !service.onePacket;
+    if (isUdp && willBe(sysctls, view, nodest) === "0") {
+        findings.push(
+            finding(
+                "LVS-DRAIN-UDP",
+                at,
+                `udp has no active connections to wait for, and with ${nodest} 0 packets of its clients are dropped after the real server is gone, until their entry expires: set it to 1`,
+            ),
+        );
+    }
+    return findings;
+}
+
+function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]): Finding[] {
+    const key = "net.ipv4.vs.expire_quiescent_template";
+    if (willBe(sysctls, view, key) !== "0") return [];
+    return [
+        finding(
+            "LVS-DRAIN-PERSISTENCE",
+            at,
+            `with ${key} 0 persistence brings known clients back to a real server with weight 0: set it to 1`,
+        ),
+    ];
+}
+
+function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
+    if (!("protocol" in id)) return [];
+    const mark = view.objects.get("mark")?.get(markKey(id.protocol, id.address, id.port));
+    const family = id.address.includes(":") ? "ipv6" : "ipv4";
+    if (typeof mark !== "number") return [];
+    const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;
+    return taken ? [shadowed(serviceKey(id), mark, at === "" ? "port" : at)] : [];
+}
+
+function weightFindings(fields: InlineRealServer, view: HostView, at: string): Finding[] {
+    const findings: Finding[] = [];
+    const { weight } = fields;
+    const os = fact(view.probe, "os");
+    if (weight !== undefined && weight > upstreamWeightMax && os !== undefined && !debians.test(os)) {
+        findings.push(
+            finding(
+                "LVS-WEIGHT-RANGE",
+                below(at, "weight"),
+                `ipvsadm as it is published takes weights up to ${upstreamWeightMax}; only Debian's takes ${weight}, and this is ${os}`,
+            ),
+        );
+    }
+    const checker = lines(view.probe, "facts")
+        .find((line) => line.startsWith("checking="))
+        ?.slice("checking=".length);
+    if (weight !== undefined && fields.keepWeight !== true && checker !== undefined) {
+        findings.push(
+            finding(
+                "LVS-CHECKER",
+                below(at, "weight"),
+                `${checker} checks real servers on this director: if it writes this weight, every up writes it back; set keepWeight`,
+            ),
+        );
+    }
+    return findings;
+}
+
+const debians = /debian|ubuntu|mint|raspbian|proxmox|devuan|kali|pop!_os|armbian/i;
+
+/** By dr a frame goes to the real server itself: a router in between would send the VIP's packet back. */
+function routeFindings(address: string, view: HostView, at: string): Finding[] {
+    const routes = isLocal(view, address) ? [] : routesTo(view, address);
+    const gateways = routes.map(({ gateway }) => gateway).filter((gateway) => gateway !== undefined);
+    if (routes.length === 0 || gateways.length < routes.length) return [];
+    return [
+        finding(
+            "LVS-DR-ROUTE",
+            below(at, "forwarding"),
+            `the director reaches ${address} through ${gateways[0]}: unless that is the real server itself, it gives a packet for the VIP back to the director; use tun or nat across routers`,
+        ),
+    ];
+}
+
+/** Bytes that a tunnel puts in front of a packet. */
+export function overhead({ tunnel }: Pick<DestinationValue, "tunnel">, address: string): number {
+    const outer = address.includes(":") ? 40 : 20;
+    if (tunnel === null || tunnel.type === "ipip") return outer;
+    if (tunnel.type === "gre") return outer + (tunnel.checksum === "csum" ? 8 : 4);
+    return outer + 8 + 4 + (tunnel.checksum === "remcsum" ? 8 : 0);
+}
+
+function tunnelFindings(
+    id: ServiceIdentity,
+    value: DestinationValue,
+    address: string,
+    view: HostView,
+    { at, sysctls }: Given,
+): Finding[] {
+    const findings: Finding[] = [];
+    const { type } = value.tunnel!;
+    const since = { ipip: 0, gue: 5002, gre: 5003 }[type];
+    const [, major, minor] = /^(\d+)\.(\d+)/.exec(fact(view.probe, "release") ?? "") ?? [];
+    if (major !== undefined && Number(major) * 1000 + Number(minor) < since) {
+        findings.push(
+            finding(
+                "LVS-TUN-KERNEL",
+                below(at, "tunnel.type"),
+                `${type} came to IPVS with kernel ${Math.floor(since / 1000)}.${since % 1000}, and this director runs ${fact(view.probe, "release")}`,
+            ),
+        );
+    }
+    const device = routesTo(view, address)[0]?.device;
+    const mtu = device === undefined ? undefined : mtuOf(view, device);
+    if (mtu === undefined) return findings;
+    const rest = mtu - overhead(value, address);
+    const family = familyOfIdentity(id);
+    // Every IPv6 link takes 1280 bytes, and every IPv4 host 576: what is less is lost, or goes in pieces.
+    const least = family === "ipv6" ? 1280 : 576;
+    const place = below(at, "forwarding");
+    if (rest < least) {
+        findings.push(
+            finding(
+                "LVS-TUN-MTU",
+                place,
+                `${device} sends ${mtu} bytes, which leaves ${rest} inside the tunnel, and ${family} asks for ${least}`,
+            ),
+        );
+    } else if (mtu <= 1500 && family === "ipv4" && willBe(sysctls, view, "net.ipv4.vs.pmtu_disc") === "0") {
+        findings.push(
+            finding(
+                "LVS-TUN-MTU",
+                place,
+                `with net.ipv4.vs.pmtu_disc 0 a packet of more than ${rest} bytes (${device}'s ${mtu} less the tunnel's headers) goes in fragments, which firewalls drop, and no client is told to send smaller ones: set it to 1, or raise the MTU between director and real server`,
+            ),
+        );
+    }
+    return findings;
+}
+
+/** The real server has the VIP too, and drops what seems to come from itself; no counter moves. */
+function sourceFindings(vips: string[], view: HostView, at: string): Finding[] {
+    const trap = vips.find(
+        (vip) =>
+            vip.includes(":") && placesOf(view, vip).some(({ device, deprecated }) => device !== "lo" && !deprecated),
+    );
+    if (trap === undefined) return [];
+    return [
+        finding(
+            "LVS-V6-SOURCE",
+            below(at, "forwarding"),
+            `${trap} stands on the director as an ordinary address: it may become the source of the tunnel's packets, which the real server then drops silently; add it with preferred_lft 0`,
+        ),
+    ];
+}
+
+/** keepalived#2450: a backup that is a real server too balances the master's packets once more. */
+export function loopFindings(
+    servers: { address: string; forwarding: string }[],
+    at: string,
+    view: HostView,
+    sysctls: DirectorInputs["sysctls"],
+): Finding[] {
+    const key = "net.ipv4.vs.backup_only";
+    const direct = servers.filter(({ forwarding }) => forwarding !== "nat");
+    const local = direct.find(({ address }) => isLocal(view, address));
+    const isBackup = view.objects.get("sync")?.has("backup") === true;
+    if (!isBackup || local === undefined || direct.length < 2 || willBe(sysctls, view, key) !== "0") return [];
+    return [
+        finding(
+            "LVS-LOOP",
+            at,
+            `this director is a backup and, as ${local.address}, a real server: what the master sends it may be balanced once more, and come back; set ${key} to 1`,
+        ),
+    ];
+}
+
+/** The real servers of a service as the director has them. */
+export function serversOnHost(view: HostView, service: string): { address: string; forwarding: string }[] {
+    return [...(view.objects.get("destination") ?? [])].flatMap(([key, value]) => {
+        const parsed = parseDestinationKey(key, kernelAddress);
+        return parsed.service === service
+            ? [{ address: parsed.address, forwarding: (value as unknown as DestinationValue).forwarding }]
+            : [];
+    });
+}

@@ -1,0 +1,417 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type CodeName, codes } from "../../../provider/checks/codes";
+import { parseInputs } from "../../../provider/inputs/parse";
+import type { Finding } from "../../../provider/kinds/want";
+import type { HostState } from "../../../provider/reconcile/state";
+import { director as directorResource } from "../../../provider/resources/director";
+import { realServer as realServerResource } from "../../../provider/resources/realServer";
+import type { Resource } from "../../../provider/resources/resource";
+import { virtualService as virtualServiceResource } from "../../../provider/resources/virtualService";
+import { addresses, director, factsWith, server, table } from "./hosts";
+
+/** Every code has an input or a host that raises it, at its property; the classic recipes raise none. */
+
+const owner = "organization/shop/prod#lvs:Any/one";
+type Inputs = Record<string, unknown>;
+
+/** Everything that a resource says: of its inputs, and of the hosts that are given. */
+function said(resource: Resource<never>, raw: Inputs, hosts: Partial<Record<string, HostState>> = {}): Finding[] {
+    const { value, failures } = parseInputs(resource.schema, { owner, ...raw });
+    expect(failures).toEqual([]);
+    return [
+        ...resource.findings(value),
+        ...resource.parts(value).flatMap((part) => {
+            const host = hosts[part.role];
+            return host === undefined ? [] : part.findings(host);
+        }),
+    ];
+}
+
+const lb = { name: "lb1", connection: "lb1", interface: "eth1" };
+const web = { director: lb, protocol: "tcp", address: "192.0.2.100", port: 80 };
+const web6 = { director: lb, protocol: "tcp", address: "2001:db8::100", port: 80 };
+const dns = { ...web, protocol: "udp", port: 53 };
+
+const dir = (inputs: Inputs = {}) => [directorResource as unknown as Resource<never>, { ...lb, ...inputs }] as const;
+const inline = (key: string, fields: Inputs, more: Inputs = {}) => dir({ virtualServices: { [key]: fields }, ...more });
+const vs = (inputs: Inputs = {}, of: Inputs = web) =>
+    [virtualServiceResource as unknown as Resource<never>, { ...of, ...inputs }] as const;
+const rs = (inputs: Inputs = {}, service: Inputs = web) =>
+    [realServerResource as unknown as Resource<never>, { service, address: "192.0.2.21", ...inputs }] as const;
+
+const mark = (address: string, port: number) => ({ protocol: "tcp", address, port });
+const onLb = (host = director()) => ({ director: host });
+const onServer = (host = server()) => ({ realServer: host });
+
+const http = "-A -t 192.0.2.100:80 -s wlc";
+const backup = "backup sync daemon (mcast=eth1, syncid=0, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n";
+const filter = (...rules: string[]) => ({
+    input: `table inet filter {\n\t\ttype filter hook input priority filter; policy drop;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n`,
+});
+const ours = [
+    'iif "lo" accept',
+    "ct state established,related accept",
+    "tcp dport { 22, 8080-8090 } accept",
+    "icmp type echo-request accept",
+];
+
+type Case = [code: CodeName, property: string, of: readonly [Resource<never>, Inputs], hosts?: object];
+
+const raised: Case[] = [
+    ["LVS-PORT-0", "port", vs({ port: 0 })],
+    ["LVS-PORT-0", 'virtualServices["tcp/192.0.2.100:0"].port', inline("tcp/192.0.2.100:0", {})],
+    ["LVS-OPS-PROTOCOL", "onePacket", vs({ onePacket: true })],
+    ["LVS-SIP-PROTOCOL", "persistence.engine", vs({ persistence: { engine: "sip" } })],
+    ["LVS-SCHEDULER-FLAGS", "schedulerFlags", vs({ scheduler: "rr", schedulerFlags: ["flag-1"] })],
+    [
+        "LVS-WEIGHT-IGNORED",
+        "scheduler",
+        vs({ scheduler: "rr", realServers: { "192.0.2.21": { weight: 2 }, "192.0.2.22": {} } }),
+    ],
+    [
+        "LVS-NO-FALLBACK",
+        'realServers["192.0.2.21"].weight',
+        vs({ scheduler: "mh", realServers: { "192.0.2.21": { weight: 0 } } }),
+    ],
+    ["LVS-NO-FALLBACK", "drain.timeout", vs({ scheduler: "sh", drain: { timeout: 60 } })],
+    ["LVS-NO-FALLBACK", "weight", rs({ weight: 0 }), onLb(director(table("-A -t 192.0.2.100:80 -s sh")))],
+    [
+        "LVS-THRESHOLD-PERSISTENCE",
+        'realServers["192.0.2.21"].upperThreshold',
+        vs({ persistence: {}, realServers: { "192.0.2.21": { upperThreshold: 10 } } }),
+    ],
+    ["LVS-THRESHOLD-PERSISTENCE", "upperThreshold", rs({ upperThreshold: 9 }), onLb(director(table(`${http} -p 300`)))],
+    ["LVS-DRAIN-PERSISTENCE", "drain.timeout", vs({ persistence: {}, drain: { timeout: 60 } }), onLb()],
+    ["LVS-DRAIN-PERSISTENCE", "weight", rs({ weight: 0 }), onLb(director(table(`${http} -p 300`)))],
+    [
+        "LVS-DRAIN-PERSISTENCE",
+        'virtualServices["tcp/192.0.2.100:80"].realServers["192.0.2.21"].weight',
+        inline("tcp/192.0.2.100:80", { persistence: {}, realServers: { "192.0.2.21": { weight: 0 } } }),
+        onLb(),
+    ],
+    ["LVS-DRAIN-UDP", "drain.timeout", vs({ drain: { timeout: 5 } }, dns), onLb()],
+    ["LVS-DR-PORT", "port", rs({ port: 8080 })],
+    [
+        "LVS-DR-PORT",
+        'realServers["192.0.2.21:8080"].port',
+        vs({ realServers: { "192.0.2.21:8080": { forwarding: "tun" } } }),
+    ],
+    ["LVS-FAMILY", "address", rs({ address: "2001:db8::21" })],
+    ["LVS-NOT-UNICAST", "address", rs({ address: "224.0.0.1" })],
+    ["LVS-WEIGHT-RANGE", "weight", rs({ weight: 70000 }), onLb(director(factsWith("os=Fedora Linux 40")))],
+    ["LVS-CHECKER", "weight", rs({ weight: 2 }), onLb(director(factsWith("checking=keepalived")))],
+    [
+        "LVS-MARK-TWICE",
+        'virtualServices["fwm/2"].marks[0]',
+        dir({
+            virtualServices: {
+                "fwm/1": { marks: [mark("192.0.2.100", 80)] },
+                "fwm/2": { marks: [mark("192.0.2.100", 80)] },
+            },
+        }),
+    ],
+    [
+        "LVS-MARK-FAMILY",
+        "marks[1].address",
+        vs({ marks: [mark("192.0.2.100", 80), mark("2001:db8::100", 80)] }, { director: lb, fwmark: 1 }),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        'virtualServices["tcp/192.0.2.100:80"]',
+        dir({ virtualServices: { "tcp/192.0.2.100:80": {}, "fwm/1": { marks: [mark("192.0.2.100", 80)] } } }),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        "port",
+        vs(),
+        onLb(
+            director({
+                ...table("-A -f 1 -s wlc"),
+                nft: "table inet pulumi_lvs {\n\tmap marks4 {\n\t\telements = { 192.0.2.100 . 6 . 80 : 0x00000001 }\n\t}\n}\n",
+            }),
+        ),
+    ],
+    ["LVS-VIP-UNUSED", "vip.interface", vs({ vip: { interface: "eth1" } }, { director: lb, fwmark: 1 })],
+    [
+        "LVS-NAT-FORWARD",
+        "ipForward",
+        inline("tcp/192.0.2.100:80", { realServers: { "192.0.2.21": { forwarding: "nat" } } }, { ipForward: false }),
+    ],
+    [
+        "LVS-NAT-FORWARD",
+        'sysctls["net.ipv6.conf.all.forwarding"]',
+        inline(
+            "tcp/[2001:db8::100]:80",
+            { realServers: { "2001:db8::21": { forwarding: "nat" } } },
+            { sysctls: { "net.ipv6.conf.all.forwarding": 0 } },
+        ),
+    ],
+    [
+        "LVS-FORWARD-TWICE",
+        'sysctls["net.ipv4.ip_forward"]',
+        dir({ ipForward: true, sysctls: { "net.ipv4.ip_forward": 0 } }),
+    ],
+    [
+        "LVS-MASQUERADE-CONNTRACK",
+        'sysctls["net.ipv4.vs.conntrack"]',
+        dir({ masquerade: [{ source: "10.0.0.0/24" }], sysctls: { "net.ipv4.vs.conntrack": 0 } }),
+    ],
+    [
+        "LVS-FTP-METHOD",
+        'virtualServices["tcp/192.0.2.100:21"].realServers["192.0.2.21"].forwarding',
+        inline("tcp/192.0.2.100:21", { realServers: { "192.0.2.21": {} } }, { ftp: {} }),
+    ],
+    ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.drop_entry"]', dir({ sysctls: { "net.ipv4.vs.drop_entry": 4 } })],
+    ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.sync_ports"]', dir({ sysctls: { "net.ipv4.vs.sync_ports": 3 } })],
+    ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.conntrack"]', dir({ sysctls: { "net.ipv4.vs.conntrack": "on" } })],
+    ["LVS-SYSCTL", 'sysctls["net.ipv4.vs.conntrak"]', dir({ sysctls: { "net.ipv4.vs.conntrak": 1 } }), onLb()],
+    ["LVS-CONN-TAB", "connTabBits", dir({ connTabBits: 16 }), onLb(director(table(http)))],
+    [
+        "LVS-REUSE-DELAY",
+        "sysctls",
+        dir({ sysctls: { "net.ipv4.vs.conntrack": 1 } }),
+        onLb(director(factsWith("release=5.4.0-1"))),
+    ],
+    [
+        "LVS-OWN-SSH",
+        "port",
+        vs({ port: 22, address: "192.0.2.10", director: { ...lb, connection: { host: "192.0.2.10" } } }),
+    ],
+    ["LVS-OWN-SSH", "port", vs({ port: 0, address: "10.0.2.10", persistence: {} }), onLb()],
+    ["LVS-OWN-SSH", "marks[0].port", vs({ marks: [mark("10.0.2.10", 22)] }, { director: lb, fwmark: 1 }), onLb()],
+    ["LVS-NO-VIP", "vip", vs({ director: { name: "lb1", connection: "lb1" } }), onLb()],
+    ["LVS-INPUT-DROP", "port", vs(), onLb(director(filter(...ours)))],
+    [
+        "LVS-INPUT-DROP",
+        "port",
+        vs(),
+        onLb(director(filter("ct state vmap { invalid : drop, established : accept }", "reject"))),
+    ],
+    ["LVS-DR-ROUTE", "forwarding", rs({ address: "198.51.100.21" }), onLb()],
+    ["LVS-DR-ROUTE", 'realServers["198.51.100.21"].forwarding', vs({ realServers: { "198.51.100.21": {} } }), onLb()],
+    [
+        "LVS-LOOP",
+        "realServers",
+        vs({ realServers: { "192.0.2.10": {}, "192.0.2.11": {} } }),
+        onLb(director({ "ipvs.daemons": backup })),
+    ],
+    [
+        "LVS-LOOP",
+        "address",
+        rs({ address: "192.0.2.10" }),
+        onLb(director({ ...table(http, "-a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 1"), "ipvs.daemons": backup })),
+    ],
+    ["LVS-TUN-MTU", "forwarding", rs({ forwarding: "tun" }), onLb(director({}, { "net.ipv4.vs.pmtu_disc": "0" }))],
+    [
+        "LVS-TUN-MTU",
+        "forwarding",
+        rs({ forwarding: "tun", address: "2001:db8::21" }, web6),
+        onLb(director({ mtu: "eth1 1300\n" })),
+    ],
+    [
+        "LVS-TUN-KERNEL",
+        "tunnel.type",
+        rs({ forwarding: "tun", tunnel: { type: "gre" } }),
+        onLb(director(factsWith("release=4.19.0-27-amd64"))),
+    ],
+    [
+        "LVS-V6-SOURCE",
+        "forwarding",
+        rs({ forwarding: "tun", address: "2001:db8::21" }, web6),
+        onLb(director({ address: addresses("eth1 2001:db8::10/64", "eth1 2001:db8::100/128") })),
+    ],
+    ["LVS-RIP-ELSEWHERE", "address", rs({ address: "192.0.2.29", connection: "web1" }), onServer()],
+    [
+        "LVS-NAT-RETURN",
+        "forwarding",
+        rs({ forwarding: "nat", connection: "web1" }),
+        onServer(server({ route: "192.0.2.0/24 dev eth1\n" })),
+    ],
+    [
+        "LVS-RP-FILTER",
+        "sysctls",
+        rs({ connection: "web1" }),
+        onServer(server({ route: "default via 10.0.2.2 dev eth0\n192.0.2.0/24 dev eth1\n" })),
+    ],
+    ["LVS-VIP-DEVICE", "device", rs({ connection: "web1", device: "eth1" }), onServer()],
+    [
+        "LVS-VIP-DEVICE",
+        "address",
+        rs({ connection: "web1" }),
+        onServer(server({ address: addresses("eth1 192.0.2.21/24", "eth1 192.0.2.100/32") })),
+    ],
+    ["LVS-NOT-ROOT", "connection", dir(), onLb(director(factsWith("uid=1000")))],
+    ["LVS-TOOL", "", vs(), onLb(director(factsWith("tool.ipvsadm=")))],
+    ["LVS-NO-SYSTEMD", "", dir(), onLb(director(factsWith("tool.systemctl=")))],
+    ["LVS-NO-ARPING", "", vs(), onLb(director(factsWith("tool.arping=")))],
+    ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ loadable: "ip_vs\n" }))],
+    ["LVS-MODULE-BLOCKED", "", vs({ scheduler: "dh" }), onLb(director({ blacklist: "install ip_vs_dh /bin/false\n" }))],
+    ["LVS-NO-INTERFACE", "interface", vs({ vip: { interface: "eth7" } }), onLb()],
+];
+
+test.each(raised)("%s is said of %s (case %#)", (code, property, [resource, inputs], hosts = {}) => {
+    const found = said(resource, inputs, hosts);
+    expect(found.filter((each) => each.severity === "error" || each.code === code)).toEqual([
+        { code, severity: codes[code].severity, property, message: expect.stringMatching(/^\S.*[^.]$/s) },
+    ]);
+});
+
+/** Said where several resources are seen together, or within the schema: tested there. */
+const elsewhere: CodeName[] = ["LVS-CONTRADICTION", "LVS-DECLARED-TWICE", "LVS-VIP-TWICE", "LVS-SYNC-ID"];
+
+test("every code that is not a script's or a ledger's has a case", () => {
+    const cases = new Set<string>([...raised.map(([code]) => code), ...elsewhere]);
+    const due = Object.entries(codes).filter(([, { moment }]) => moment !== "run");
+    expect(due.map(([code]) => code).filter((code) => !cases.has(code))).toEqual([]);
+});
+
+const tunnels = [
+    {},
+    { type: "gue", port: 6080 },
+    { type: "gue", port: 6080, checksum: "csum" },
+    { type: "gue", port: 6080, checksum: "remcsum" },
+    { type: "gre" },
+    { type: "gre", checksum: "csum" },
+];
+const everywhere = { director: director(), realServer: server() };
+const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
+    ["a director alone", dir()],
+    ["a service alone", vs()],
+    ...["nat", "dr", "tun"].flatMap((forwarding): typeof fine =>
+        ["tcp", "udp"].flatMap((protocol): typeof fine => [
+            [`${forwarding} ${protocol} v4`, rs({ forwarding, connection: "web1", weight: 2 }, { ...web, protocol })],
+            [
+                `${forwarding} ${protocol} v6`,
+                rs({ forwarding, connection: "web1", address: "2001:db8::21" }, { ...web6, protocol }),
+            ],
+            [`${forwarding} ${protocol} inline`, vs({ protocol, realServers: { "192.0.2.21": { forwarding } } })],
+        ]),
+    ),
+    ...tunnels.map((tunnel): (typeof fine)[number] => [
+        `tun ${JSON.stringify(tunnel)}`,
+        rs({ forwarding: "tun", tunnel, connection: "web1" }),
+    ]),
+    ["a v6 service over v4 tunnels", rs({ forwarding: "tun", connection: "web1" }, web6)],
+    ["tun across a router", rs({ forwarding: "tun", address: "198.51.100.21" })],
+    ["nat to another port", rs({ forwarding: "nat", port: 8080 })],
+    [
+        "the director as its own real server",
+        vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": { forwarding: "nat" } } }),
+    ],
+    [
+        "the director as its own real server, by a connection",
+        rs({ address: "192.0.2.10", connection: "lb1", forwarding: "dr" }),
+        { director: director(table(http)), realServer: director(table(http), { "net.ipv4.conf.eth1.rp_filter": "1" }) },
+    ],
+    [
+        "two directors as real servers, with backup_only",
+        vs({ realServers: { "192.0.2.10": {}, "192.0.2.11": {} } }),
+        onLb(director({ "ipvs.daemons": backup }, { "net.ipv4.vs.backup_only": "1" })),
+    ],
+    [
+        "a VIP that is there already",
+        vs(),
+        onLb(director({ address: addresses("eth1 192.0.2.10/24", "eth1 192.0.2.100/32") })),
+    ],
+    [
+        "a VIP that keepalived brings, without checks",
+        vs({ vip: { external: true }, realServers: { "192.0.2.21": { weight: 3 } } }),
+        onLb(director(factsWith("checker=keepalived"))),
+    ],
+    [
+        "weights that a checker moves",
+        rs({ weight: 3, keepWeight: true }),
+        onLb(director(factsWith("checking=ldirectord"))),
+    ],
+    ["every port with persistence", vs({ port: 0, persistence: {} })],
+    ["a mark that somebody else sets", vs({ persistence: {} }, { director: lb, fwmark: 1 })],
+    [
+        "two ports under a mark",
+        vs(
+            { persistence: {}, marks: [mark("192.0.2.100", 80), mark("192.0.2.100", 443)] },
+            { director: lb, fwmark: 1 },
+        ),
+    ],
+    ["a mark, another family", vs({ marks: [mark("2001:db8::100", 80)] }, { director: lb, fwmark: 1, family: "ipv6" })],
+    [
+        "sh with fallback",
+        vs({ scheduler: "sh", schedulerFlags: ["sh-fallback"], realServers: { "192.0.2.21": { weight: 0 } } }),
+    ],
+    [
+        "a drain with persistence, told to end",
+        vs({ persistence: {}, drain: { timeout: 60 } }),
+        onLb(director({}, { "net.ipv4.vs.expire_quiescent_template": "1" })),
+    ],
+    [
+        "the same within one director",
+        inline(
+            "tcp/192.0.2.100:80",
+            { persistence: {}, drain: { timeout: 60 } },
+            { sysctls: { "net.ipv4.vs.expire_quiescent_template": 1 } },
+        ),
+    ],
+    [
+        "one-armed nat with masquerading",
+        inline(
+            "tcp/192.0.2.100:80",
+            { realServers: { "192.0.2.21": { forwarding: "nat" } } },
+            { masquerade: [{ source: "192.0.2.0/24" }] },
+        ),
+    ],
+    [
+        "ftp by nat",
+        inline(
+            "tcp/192.0.2.100:21",
+            { persistence: {}, realServers: { "192.0.2.21": { forwarding: "nat" } } },
+            { ftp: {} },
+        ),
+    ],
+    ["a pair of directors with sync", dir({ sync: { master: { interface: "eth1" }, backup: { interface: "eth1" } } })],
+    ["SSH by another address", vs({ port: 22, director: { ...lb, connection: { host: "10.0.2.10" } } })],
+    ["a table's size that runs already", dir({ connTabBits: 12 }), onLb(director(table(http)))],
+    ["dr to a real server that is its own router", rs(), onLb(director({ route: "192.0.2.21 dev eth1 scope link\n" }))],
+    [
+        "routes that the host does not say",
+        rs({ connection: "web1" }),
+        { director: director({ route: "", mtu: "" }), realServer: server({ route: "", sysctl: "" }) },
+    ],
+    ["a filter that lets it in", vs(), onLb(director(filter(...ours, "tcp dport { 80, 443 } accept")))],
+    ["a filter that lets it in by a range", vs(), onLb(director(filter("tcp dport 1-1023 accept")))],
+    ["a filter by a named set", vs(), onLb(director(filter(...ours, "tcp dport @open accept")))],
+    ["a filter with chains of its own", vs(), onLb(director(filter(...ours, "jump services")))],
+    ["an ipvsadm of Debian's", rs({ weight: 70000 })],
+    ["a setting without a text", dir({ sysctls: { "net.ipv4.vs.est_cpulist": "0-3" } })],
+    [
+        "a host where IPVS is not loaded yet",
+        dir({ sysctls: { "net.ipv4.vs.conntrack": 1 } }),
+        onLb(director({ sysctl: "net/ipv4/ip_forward:0" })),
+    ],
+];
+
+test.each(fine)("nothing is said of %s", (_, [resource, inputs], hosts = everywhere) => {
+    expect(said(resource, inputs, hosts)).toEqual([]);
+});
+
+describe("the table of codes", () => {
+    const root = join(__dirname, "../../..");
+    const names = Object.keys(codes).sort();
+
+    test("holds every code that the sources say, and no other", () => {
+        const files = readdirSync(join(root, "provider"), { recursive: true, encoding: "utf8" }).filter(
+            (name) => name.endsWith(".ts") && name !== join("checks", "codes.ts"),
+        );
+        const text = files.map((name) => readFileSync(join(root, "provider", name), "utf8")).join("\n");
+        expect([...new Set([...text.matchAll(/"(LVS-[A-Z0-9-]+)"/g)].map(([, code]) => code))].sort()).toEqual(names);
+    });
+
+    test("has a page for every code, with its severity and moment, and no other page", () => {
+        const directory = join(root, "docs/checks");
+        const pages = existsSync(directory) ? readdirSync(directory) : [];
+        expect(pages.sort()).toEqual(names.map((name) => `${name}.md`).sort());
+        for (const [code, { severity, moment, title }] of Object.entries(codes)) {
+            const page = readFileSync(join(directory, `${code}.md`), "utf8");
+            expect(page.split("\n").slice(0, 3)).toEqual([`# ${code}: ${title}`, "", `${severity} · ${moment}`]);
+        }
+    });
+});

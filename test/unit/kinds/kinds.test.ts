@@ -1,0 +1,561 @@
+/** Each kind of object: how it is read out of what a host prints, and the words that set and remove it. */
+import * as fc from "fast-check";
+import { type Action, kindOf, kinds, type Value } from "../../../provider/kinds";
+import { addressKey, parseAddressKey } from "../../../provider/kinds/address";
+import { bootFiles, bootValue, cksum, readBoot } from "../../../provider/kinds/bootFiles";
+import { DEVICE_PREFIX } from "../../../provider/kinds/kind";
+import { markKey, TABLE } from "../../../provider/kinds/nftables";
+import { fact, probeOf } from "../../../provider/kinds/probe";
+import { interfaceSysctl, sysctlKey, sysctlPath } from "../../../provider/kinds/sysctl";
+
+const read = (kind: string, sections: Record<string, string>) =>
+    Object.fromEntries(kindOf(kind).read(probeOf(sections)));
+/** Actions as a person would type them; a script of ours by its first words. */
+const said = (actions: Action[]): string[] =>
+    actions.map((action) =>
+        "run" in action
+            ? action.run.join(" ")
+            : "write" in action
+              ? `${action.text} > ${action.write}`
+              : `script ${action.words.join(" ")}`,
+    );
+const set = (kind: string, key: string, want: Value, have?: Value) => said(kindOf(kind).set(key, want, have));
+const unset = (kind: string, key: string, have: Value = true) => said(kindOf(kind).unset!(key, have));
+
+test("nothing is read of a host that says nothing", () => {
+    for (const kind of kinds) expect([kind.name, [...kind.read(probeOf({}))]]).toEqual([kind.name, []]);
+});
+
+test("every kind has a name of its own, and what is not known is refused by name", () => {
+    expect(new Set(kinds.map(({ name }) => name)).size).toBe(kinds.length);
+    expect(() => kindOf("teapot")).toThrow(/teapot/);
+});
+
+test("every kind that can be taken away says how, and a child's rank is above its parent's", () => {
+    for (const kind of kinds) {
+        if (kind.nature === "rule" || kind.nature === "thing")
+            expect([kind.name, kind.unset]).toEqual([kind.name, expect.any(Function)]);
+    }
+    const key = "tcp/192.0.2.100:80/192.0.2.21:80";
+    expect(kindOf("destination").parent!(key)).toEqual({ kind: "service", key: "tcp/192.0.2.100:80" });
+    expect(kindOf("destination").rank(key)).toBeGreaterThan(kindOf("service").rank("tcp/192.0.2.100:80"));
+    for (const kind of kinds)
+        if (kind.name !== "address") expect(kind.rank("net.x")).toBeLessThan(kindOf("address").rank(""));
+});
+
+describe("sysctl", () => {
+    test.each([
+        ["net/ipv4/ip_forward:1", "net.ipv4.ip_forward", "1"],
+        ["/proc/sys/net/ipv4/conf/eth0.100/arp_ignore:1", "net.ipv4.conf.eth0/100.arp_ignore", "1"],
+        ["net/ipv4/vs/sync_threshold:3\t50", "net.ipv4.vs.sync_threshold", "3 50"],
+        ["net/ipv4/tcp_rmem:4096\t131072   6291456 ", "net.ipv4.tcp_rmem", "4096 131072 6291456"],
+        ["net/ipv6/conf/a.b.c/forwarding:0", "net.ipv6.conf.a/b/c.forwarding", "0"],
+    ])("%s is read", (line, key, value) => {
+        expect(read("sysctl", { sysctl: `${line}\n` })).toEqual({ [key]: value });
+    });
+
+    test("a key and its path are one another's reverse, dots in interface names and all", () => {
+        expect(interfaceSysctl("ipv4", "eth0.100", "rp_filter")).toBe("net.ipv4.conf.eth0/100.rp_filter");
+        expect(sysctlPath("net.ipv4.conf.eth0/100.rp_filter")).toBe("/proc/sys/net/ipv4/conf/eth0.100/rp_filter");
+        const part = fc.stringMatching(/^[a-z0-9_.@-]{1,12}$/).filter((text) => text !== "." && text !== "..");
+        fc.assert(
+            fc.property(part, part, (device, name) => {
+                const path = `net/ipv4/conf/${device}/${name}`;
+                expect(sysctlPath(sysctlKey(path))).toBe(`/proc/sys/${path}`);
+                expect(sysctlKey(`/proc/sys/${path}`)).toBe(sysctlKey(path));
+            }),
+        );
+    });
+
+    test("it is set by writing its file, without a process", () => {
+        expect(set("sysctl", "net.ipv4.conf.eth0/1.arp_ignore", "1")).toEqual([
+            "1 > /proc/sys/net/ipv4/conf/eth0.1/arp_ignore",
+        ]);
+        expect(said(kindOf("sysctl").restore!("net.ipv4.vs.conntrack", "0", "1"))).toEqual([
+            "0 > /proc/sys/net/ipv4/vs/conntrack",
+        ]);
+    });
+
+    test("what the kernel itself moves is no difference, and only there", () => {
+        const same = (key: string, want: string, have: string) => kindOf("sysctl").satisfied!(want, have, key);
+        expect(same("net.ipv4.vs.drop_entry", "1", "2")).toBe(true);
+        expect(same("net.ipv4.vs.drop_entry", "1", "3")).toBe(false);
+        expect(same("net.ipv4.vs.conntrack", "1", "2")).toBe(false);
+        expect(same("net.ipv4.vs.sync_threshold", "3 50", "3\t50")).toBe(true);
+    });
+
+    test("settings of our own devices are set after these, all others before", () => {
+        const rank = (key: string) => kindOf("sysctl").rank(key);
+        expect(rank(interfaceSysctl("ipv4", `${DEVICE_PREFIX}ipip-1234`, "rp_filter"))).toBeGreaterThan(
+            kindOf("link").rank(""),
+        );
+        expect(rank(interfaceSysctl("ipv4", "eth0", "arp_ignore"))).toBeLessThan(kindOf("link").rank(""));
+    });
+
+    test("another file of the host that sets it is named", () => {
+        const probe = probeOf({
+            "sysctl.d": "/etc/sysctl.d/9-x.conf:net.ipv4.ip_forward=1\n/etc/sysctl.conf:net.ipv4.ip_forwarder=1\n",
+        });
+        expect(kindOf("sysctl").neededByOthers!("net.ipv4.ip_forward", probe)).toMatch(/9-x\.conf/);
+        expect(kindOf("sysctl").neededByOthers!("net.ipv4.ip_forwar", probe)).toBeUndefined();
+        expect(kindOf("forwarding").neededByOthers!("ipv4", probe)).toMatch(/9-x\.conf/);
+    });
+});
+
+describe("forwarding", () => {
+    const sections = {
+        sysctl: [
+            "net/ipv4/ip_forward:0",
+            "net/ipv4/conf/all/forwarding:0",
+            "net/ipv4/conf/default/forwarding:0",
+            "net/ipv4/conf/eth0.100/forwarding:1",
+            "net/ipv4/conf/eth0.100/accept_redirects:0",
+            "net/ipv4/conf/eth0.100/rp_filter:1",
+            "net/ipv6/conf/all/forwarding:1",
+            "net/ipv6/conf/eth0/accept_redirects:1",
+        ].join("\n"),
+    };
+    const found = read("forwarding", sections);
+
+    test("the switch is read with the settings of every interface that it resets", () => {
+        expect(found["ipv4"]).toEqual({
+            on: false,
+            interfaces: { default: { forwarding: "0" }, "eth0/100": { forwarding: "1", accept_redirects: "0" } },
+        });
+        expect(found["ipv6"]).toEqual({ on: true, interfaces: { eth0: { accept_redirects: "1" } } });
+    });
+
+    test("it is given back with them, the switch first, interfaces that are gone left out", () => {
+        const have = { on: true, interfaces: { "eth0/100": {}, eth9: {} } };
+        expect(said(kindOf("forwarding").restore!("ipv4", found["ipv4"]!, have))).toEqual([
+            "0 > /proc/sys/net/ipv4/ip_forward",
+            "1 > /proc/sys/net/ipv4/conf/eth0.100/forwarding",
+            "0 > /proc/sys/net/ipv4/conf/eth0.100/accept_redirects",
+        ]);
+        expect(set("forwarding", "ipv6", { on: true })).toEqual(["1 > /proc/sys/net/ipv6/conf/all/forwarding"]);
+    });
+});
+
+describe("addresses", () => {
+    test.each([
+        [
+            "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever",
+            "lo/127.0.0.1/8",
+            false,
+        ],
+        [
+            "2: eth0    inet 192.0.2.100/32 scope global eth0\\       valid_lft forever preferred_lft forever",
+            "eth0/192.0.2.100/32",
+            false,
+        ],
+        [
+            "2: eth0    inet 10.0.0.9/24 brd 10.0.0.255 scope global secondary dynamic eth0:web\\       valid_lft 9sec preferred_lft 9sec",
+            "eth0/10.0.0.9/24",
+            false,
+        ],
+        [
+            "7: eth0.100    inet 10.0.0.9/24 metric 100 brd 10.0.0.255 scope global eth0.100\\       valid_lft forever preferred_lft forever",
+            "eth0.100/10.0.0.9/24",
+            false,
+        ],
+        [
+            "3: tun0    inet 10.8.0.1 peer 10.8.0.2/32 scope global tun0\\       valid_lft forever preferred_lft forever",
+            "tun0/10.8.0.1 10.8.0.2/32",
+            false,
+        ],
+        [
+            "2: eth0    inet6 2001:db8::100/128 scope global deprecated \\       valid_lft forever preferred_lft 0sec",
+            "eth0/2001:db8::100/128",
+            true,
+        ],
+        [
+            "2: eth0    inet6 fe80::1/64 scope link \\       valid_lft forever preferred_lft forever",
+            "eth0/fe80::1/64",
+            false,
+        ],
+        [
+            "5: veth1@if4    inet 10.1.1.1/24 scope global veth1\\       valid_lft forever preferred_lft forever",
+            "veth1/10.1.1.1/24",
+            false,
+        ],
+    ])("%s is read", (line, key, deprecated) => {
+        expect(read("address", { address: line })).toEqual({ [key]: { deprecated } });
+    });
+
+    test("what is no address line is none", () => {
+        expect(read("address", { address: 'Command "addr" is unknown\n\n7: x\ninet 10.0.0.1/8\n' })).toEqual({});
+    });
+
+    test("keys of host addresses carry the whole prefix, and are taken apart again", () => {
+        expect(addressKey("eth0", "192.0.2.100")).toBe("eth0/192.0.2.100/32");
+        expect(parseAddressKey(addressKey("eth0.1", "2001:db8::1"))).toEqual({
+            device: "eth0.1",
+            address: "2001:db8::1/128",
+            family: "ipv6",
+        });
+    });
+
+    test.each<[string, boolean, boolean | undefined, string[]]>([
+        ["lo/192.0.2.100/32", false, undefined, ["ip addr add 192.0.2.100/32 dev lo"]],
+        ["eth0/192.0.2.100/32", false, undefined, ["ip addr add 192.0.2.100/32 dev eth0", "script eth0 192.0.2.100"]],
+        ["lvs-ipip-1/192.0.2.100/32", false, undefined, ["ip addr add 192.0.2.100/32 dev lvs-ipip-1"]],
+        ["lo/2001:db8::1/128", true, undefined, ["ip addr add 2001:db8::1/128 dev lo nodad preferred_lft 0"]],
+        ["lo/2001:db8::1/128", true, false, ["ip addr change 2001:db8::1/128 dev lo nodad preferred_lft 0"]],
+        ["lo/2001:db8::1/128", false, true, ["ip addr change 2001:db8::1/128 dev lo nodad preferred_lft forever"]],
+    ])("%s is set, and told to the segment only where there is one", (key, deprecated, had, words) => {
+        expect(set("address", key, { deprecated }, had === undefined ? undefined : { deprecated: had })).toEqual(words);
+        expect(unset("address", key)).toEqual([words[0]!.replace(/ (add|change) /, " del ").replace(/ nodad.*/, "")]);
+    });
+
+    test("at boot an address of a segment is asked for first, one of a device of its own is not", () => {
+        const boot = (key: string) => said(kindOf("address").boot!(key, { deprecated: false }));
+        expect(boot("eth0/192.0.2.100/32").map((line) => line.split(" ")[0])).toEqual(["script", "ip", "script"]);
+        expect(boot("lo/192.0.2.100/32")).toEqual(["ip addr add 192.0.2.100/32 dev lo"]);
+    });
+});
+
+describe("tunnel devices", () => {
+    const head = (name: string, flags = "NOARP,UP,LOWER_UP") =>
+        `5: ${name}@NONE: <${flags}> mtu 1480 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000`;
+    test.each<[string, string, Value]>([
+        [
+            `${head("lvs-ipip-1")}\\    link/ipip 10.0.0.1 brd 0.0.0.0 promiscuity 0 minmtu 0 maxmtu 0 \\    ipip ipip remote any local 10.0.0.1 ttl inherit nopmtudisc addrgenmode eui64 `,
+            "lvs-ipip-1",
+            { type: "ipip", local: "10.0.0.1", up: true },
+        ],
+        [
+            `${head("lvs-gre-1")}\\    link/gre 10.0.0.1 brd 0.0.0.0 promiscuity 0 \\    gre remote any local 10.0.0.1 ttl inherit icsum ocsum addrgenmode eui64 `,
+            "lvs-gre-1",
+            { type: "gre", local: "10.0.0.1", csum: true, up: true },
+        ],
+        [
+            `${head("lvs-gre-2", "NOARP")}\\    link/gre 10.0.0.1 brd 0.0.0.0 promiscuity 0 \\    gre remote any local 10.0.0.1 ttl inherit nopmtudisc noencap-csum `,
+            "lvs-gre-2",
+            { type: "gre", local: "10.0.0.1", up: false },
+        ],
+        [
+            `${head("lvs-ip6tnl-1")}\\    link/tunnel6 fd00::1 brd :: permaddr 1:: promiscuity 0 \\    ip6tnl any remote any local fd00::1 encaplimit 0 hoplimit 64 `,
+            "lvs-ip6tnl-1",
+            { type: "ip6tnl", local: "fd00::1", up: true },
+        ],
+        [
+            `${head("lvs-ip6gre-1", "NOARP,LOWER_UP")}\\    link/gre6 fd00::1 brd :: promiscuity 0 \\    ip6gre remote :: local fd00::1 hoplimit 64 `,
+            "lvs-ip6gre-1",
+            { type: "ip6gre", local: "fd00::1", up: false },
+        ],
+        [
+            `${head("lvs-sit-1")}\\    link/sit 10.0.0.1 brd 0.0.0.0 promiscuity 0 \\    sit ip6ip remote any local 10.0.0.1 ttl 64 `,
+            "lvs-sit-1",
+            { type: "sit", local: "10.0.0.1", up: true },
+        ],
+    ])("%s is read", (line, name, value) => {
+        expect(read("link", { link: line })).toEqual({ [name]: value });
+    });
+
+    test("a device of another kind with our prefix is none of these", () => {
+        expect(
+            read("link", {
+                link: `${head("lvs-x")}\\    link/ether 00:00:00:00:00:01 brd ff \\    dummy numtxqueues 1`,
+            }),
+        ).toEqual({});
+    });
+
+    test.each<[string, Value, Value | undefined, string[]]>([
+        [
+            "lvs-ipip-1",
+            { type: "ipip", local: "10.0.0.1" },
+            undefined,
+            ["ip link add lvs-ipip-1 type ipip local 10.0.0.1 remote any", "ip link set lvs-ipip-1 up"],
+        ],
+        [
+            "lvs-ip6tnl-1",
+            { type: "ip6tnl", local: "fd00::1" },
+            undefined,
+            ["ip link add lvs-ip6tnl-1 type ip6tnl mode any local fd00::1 remote ::", "ip link set lvs-ip6tnl-1 up"],
+        ],
+        [
+            "lvs-gre-1",
+            { type: "gre", local: "10.0.0.1", csum: true },
+            { type: "gre", local: "10.0.0.1", up: true },
+            ["ip link change lvs-gre-1 type gre local 10.0.0.1 remote any csum", "ip link set lvs-gre-1 up"],
+        ],
+        [
+            "lvs-gre-1",
+            { type: "gre", local: "10.0.0.1" },
+            undefined,
+            ["ip link add lvs-gre-1 type gre local 10.0.0.1 remote any nocsum", "ip link set lvs-gre-1 up"],
+        ],
+    ])("%s is set as %j", (key, want, have, words) => {
+        expect(set("link", key, want, have)).toEqual(words);
+        expect(unset("link", key)).toEqual([`ip link del ${key}`]);
+    });
+
+    test("a device that is down, or that differs, is not what is wanted", () => {
+        const same = (have: Value) =>
+            kindOf("link").satisfied!({ type: "gre", local: "10.0.0.1", csum: true }, have, "");
+        expect(same({ type: "gre", local: "10.0.0.1", csum: true, up: true })).toBe(true);
+        expect(same({ type: "gre", local: "10.0.0.1", csum: true, up: false })).toBe(false);
+        expect(same({ type: "gre", local: "10.0.0.1", up: true })).toBe(false);
+        expect(same({ type: "gre", local: "10.0.0.2", csum: true, up: true })).toBe(false);
+    });
+
+    test("GUE ports of both families are told apart", () => {
+        const fou = "port 6080 gue\nport 5555 ipproto 4\nport 6081 gue local fd00::1 -6\nport 7000 gue -6\n";
+        expect(read("fou", { fou })).toEqual({ "ipv4/6080": "gue", "ipv6/6081": "gue", "ipv6/7000": "gue" });
+        expect([set("fou", "ipv4/6080", "gue"), unset("fou", "ipv6/6080")]).toEqual([
+            ["ip fou add port 6080 gue"],
+            ["ip -6 fou del port 6080"],
+        ]);
+    });
+});
+
+describe("modules", () => {
+    test("a module is there when it is loaded or built in", () => {
+        expect(read("module", { modules: "ip_vs\nip_vs_wlc\n", builtin: "ipip\n" })).toEqual({
+            ip_vs: true,
+            ip_vs_wlc: true,
+            ipip: true,
+        });
+        expect(set("module", "ip_vs", true)).toEqual(["modprobe ip_vs"]);
+    });
+
+    test("a parameter is compared without an array's unused places, however long it is", () => {
+        const parameters = "ip_vs.conn_tab_bits 12\nip_vs_ftp.ports 21,0,0,0,0,0,0,0\n";
+        expect(read("parameter", { parameters })).toEqual({ "ip_vs.conn_tab_bits": "12", "ip_vs_ftp.ports": "21" });
+        expect(kindOf("parameter").satisfied!("21,2121", "21,2121,0,0", "")).toBe(true);
+        expect(kindOf("parameter").satisfied!("2", "20", "")).toBe(false);
+        expect(set("parameter", "ip_vs_ftp.ports", "21")).toEqual(["script ip_vs_ftp ports=21"]);
+    });
+});
+
+describe("nftables", () => {
+    const nft = `table inet pulumi_lvs {
+	map marks4 {
+		type ipv4_addr . inet_proto . inet_service : mark
+		elements = { 192.0.2.100 . 6 . 80 : 0x00000001,
+			     192.0.2.100 . 17 . 53 : 0x00000002, 192.0.2.101 . sctp . 9 : 0xffffffff }
+	}
+
+	map marks6 {
+		type ipv6_addr . inet_proto . inet_service : mark
+		elements = { 2001:db8::100 . 6 . 443 : 0x00000003 }
+	}
+
+	map anyport4 {
+		type ipv4_addr . inet_proto : mark
+		elements = { 192.0.2.100 . 132 : 0x00000004 }
+	}
+
+	map anyport6 {
+		type ipv6_addr . inet_proto : mark
+	}
+
+	chain prerouting_mark {
+		type filter hook prerouting priority -150; policy accept;
+		meta l4proto { 6, 17, 132 } meta mark set ip daddr . meta l4proto map @anyport4
+		meta l4proto { 6, 17, 132 } meta mark set ip6 daddr . meta l4proto map @anyport6
+		meta l4proto { 6, 17, 132 } meta mark set ip daddr . meta l4proto . th dport map @marks4
+		meta l4proto { 6, 17, 132 } meta mark set ip6 daddr . meta l4proto . th dport map @marks6
+	}
+
+	chain postrouting_masquerade {
+		type nat hook postrouting priority 100; policy accept;
+		ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"
+		ip saddr 10.1.1.1 ip daddr 192.0.2.0/24 masquerade comment "10.1.1.1/32 192.0.2.0/24"
+		ip6 saddr fd00::/8 masquerade comment "fd00::/8 ::/0"
+	}
+}
+`;
+
+    test("a listing is read: elements over several lines, protocols by number or name, every mark", () => {
+        expect(read("mark", { nft })).toEqual({
+            "ipv4/tcp/192.0.2.100/80": 1,
+            "ipv4/udp/192.0.2.100/53": 2,
+            "ipv4/sctp/192.0.2.101/9": 2 ** 32 - 1,
+            "ipv6/tcp/2001:db8::100/443": 3,
+            "ipv4/sctp/192.0.2.100/0": 4,
+        });
+        expect(read("masquerade", { nft })).toEqual({
+            "10.0.0.0/8 0.0.0.0/0": true,
+            "10.1.1.1/32 192.0.2.0/24": true,
+            "fd00::/8 ::/0": true,
+        });
+        expect(read("table", { nft })).toEqual({ [TABLE]: "1" });
+    });
+
+    test("a table without its rules is one that must be repaired", () => {
+        const less = nft.replace(/^.*@marks6\n/m, "");
+        expect(read("table", { nft: less })).toEqual({ [TABLE]: "3 of 4 rules" });
+    });
+
+    test("the frame flushes only its own chain of our own table, and makes nothing twice", () => {
+        const [frame] = set("table", TABLE, "1");
+        expect(frame).not.toMatch(/flush (ruleset|table)/);
+        for (const line of frame!
+            .slice("nft ".length)
+            .split("; ")
+            .filter((each) => /^(add|flush|delete)/.test(each))) {
+            expect(line).toContain("inet pulumi_lvs");
+        }
+        expect(unset("table", TABLE)).toEqual(["nft delete table inet pulumi_lvs"]);
+    });
+
+    test.each<[string, number, number | undefined, string]>([
+        [
+            markKey("tcp", "192.0.2.100", 80),
+            1,
+            undefined,
+            "nft add element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 : 1 }",
+        ],
+        [
+            markKey("udp", "2001:db8::1", 0),
+            7,
+            undefined,
+            "nft add element inet pulumi_lvs anyport6 { 2001:db8::1 . udp : 7 }",
+        ],
+        [
+            markKey("tcp", "192.0.2.100", 80),
+            2,
+            1,
+            "nft delete element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 }; add element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 : 2 }",
+        ],
+    ])("the mark of %s is set to %d", (key, want, have, words) => {
+        expect(set("mark", key, want, have)).toEqual([words]);
+    });
+
+    test("masquerading names its rule by its networks, and leaves out a destination that is everything", () => {
+        expect(set("masquerade", "10.0.0.0/8 0.0.0.0/0", true)).toEqual([
+            'nft add rule inet pulumi_lvs postrouting_masquerade ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"',
+        ]);
+        expect(set("masquerade", "fd00::/8 2001:db8::/32", true)).toEqual([
+            'nft add rule inet pulumi_lvs postrouting_masquerade ip6 saddr fd00::/8 ip6 daddr 2001:db8::/32 masquerade comment "fd00::/8 2001:db8::/32"',
+        ]);
+    });
+});
+
+describe("IPVS", () => {
+    const table = {
+        "ipvs.save": "-A -t 192.0.2.100:80 -s wlc\n-a -t 192.0.2.100:80 -r 192.0.2.21:80 -g -w 3\n",
+        "ipvs.thresholds":
+            "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn \n  -> RemoteAddress:Port\nTCP  192.0.2.100:80 wlc\n  -> 192.0.2.21:80                100        50         7          9         \n",
+        "ipvs.timeouts": "Timeout (tcp tcpfin udp): 900 120 300\n",
+        "ipvs.daemons": "master sync daemon (mcast=eth0, syncid=1, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n",
+    };
+
+    test("services, real servers, timeouts and daemons are read, counters left out", () => {
+        expect(read("service", table)).toEqual({
+            "tcp/192.0.2.100:80": { scheduler: "wlc", flags: [], onePacket: false, persistence: null },
+        });
+        expect(read("destination", table)).toEqual({
+            "tcp/192.0.2.100:80/192.0.2.21:80": {
+                forwarding: "dr",
+                weight: 3,
+                upperThreshold: 100,
+                lowerThreshold: 50,
+                tunnel: null,
+            },
+        });
+        expect(read("timeout", table)).toEqual({ tcp: 900, tcpfin: 120, udp: 300 });
+        expect(Object.keys(read("sync", table))).toEqual(["master"]);
+    });
+
+    test.each(["ipvs.save", "ipvs.thresholds", "ipvs.timeouts", "ipvs.daemons"])(
+        "a listing that failed (%s) is an error, not an empty one",
+        (name) => {
+            const kind = { "ipvs.timeouts": "timeout", "ipvs.daemons": "sync" }[name] ?? "service";
+            expect(() => read(kind, { ...table, [name]: "ipvsadm failed\n" })).toThrow(/ipvsadm failed/);
+        },
+    );
+
+    test("one timeout is set without touching the others", () => {
+        expect(set("timeout", "tcpfin", 60, 120)).toEqual(["ipvsadm --set 0 60 0"]);
+    });
+
+    test("an edit carries every attribute, and the key says which object", () => {
+        const value = {
+            forwarding: "tun",
+            weight: 0,
+            upperThreshold: 9,
+            lowerThreshold: 3,
+            tunnel: { type: "gue", port: 6080, checksum: "csum" },
+        };
+        expect(set("destination", "fwm6/7/[2001:db8::1]:0", value, value)).toEqual([
+            "ipvsadm -e -f 7 -6 -r [2001:db8::1]:0 -i -w 0 -x 9 -y 3 --tun-type gue --tun-port 6080 --tun-csum",
+        ]);
+        expect(unset("service", "fwm6/7")).toEqual(["ipvsadm -D -f 7 -6"]);
+    });
+
+    test("a daemon is started anew where it differs, and a length that the kernel chose is no difference", () => {
+        const want = {
+            role: "master",
+            interface: "eth0",
+            syncid: 1,
+            maxlen: 0,
+            group: "224.0.0.81",
+            port: 8848,
+            ttl: 1,
+        };
+        const have = { ...want, maxlen: 1472 };
+        expect(kindOf("sync").satisfied!(want, have, "master")).toBe(true);
+        expect(kindOf("sync").satisfied!({ ...want, syncid: 2 }, have, "master")).toBe(false);
+        expect(set("sync", "master", { ...want, syncid: 2 }, have).map((line) => line.split(" ").slice(1, 3))).toEqual([
+            ["--stop-daemon", "master"],
+            ["--start-daemon", "master"],
+        ]);
+    });
+});
+
+describe("the boot unit", () => {
+    test("the checksum is cksum(1)'s", () => {
+        expect(cksum("")).toBe("4294967295 0");
+        expect(cksum("123456789")).toBe("930766865 9");
+    });
+
+    test("it is what we write exactly if both files are whole and it is enabled", () => {
+        const lines = Object.entries(bootFiles).map(([path, { text }]) => `${cksum(text)} ${path}`);
+        expect(readBoot([...lines, "enabled"])).toBe(bootValue);
+        for (const less of [lines, [lines[0]!, "enabled"], [lines[1]!, "enabled"], ["enabled"]])
+            expect(readBoot(less)).not.toBe(bootValue);
+        expect(readBoot([])).toBeUndefined();
+    });
+});
+
+describe("what a hostile host says", () => {
+    const long = 1 << 20;
+    /** Work grows with what was sent and not with its square: twice the text takes nowhere near four times as long. */
+    const steps = (make: (length: number) => () => unknown) => {
+        const timed = (length: number) => {
+            const work = make(length);
+            const start = process.cpuUsage().user;
+            try {
+                work();
+            } catch {
+                // Refused is as good as read.
+            }
+            return process.cpuUsage().user - start;
+        };
+        timed(1 << 10);
+        return timed(long);
+    };
+
+    test.each<[string, string, (length: number) => Record<string, string>]>([
+        ["address", "@", (length) => ({ address: `1: ${"@".repeat(length)}` })],
+        ["address", "spaces", (length) => ({ address: `1: a${" ".repeat(length)}x` })],
+        ["parameter", "zeros", (length) => ({ parameters: `ip_vs_ftp.ports ${",0".repeat(length / 2)}x` })],
+        ["mark", "open maps", (length) => ({ nft: "\tmap marks4 {\n".repeat(length / 16) })],
+        ["mark", "open elements", (length) => ({ nft: `\tmap marks4 {\n${"elements = {".repeat(length / 16)}\n\t}` })],
+        ["masquerade", "open comments", (length) => ({ nft: ' masquerade comment "'.repeat(length / 16) })],
+        ["sysctl", "white space", (length) => ({ sysctl: `net/x:${" \t".repeat(length / 2)}x` })],
+        ["link", "backslashes", (length) => ({ link: `1: x: <UP>${"\\ ".repeat(length / 2)}` })],
+        ["fou", "ports", (length) => ({ fou: "port ".repeat(length / 8) })],
+    ])("never keeps the reader of %s busy (%s)", (kind, _name, sections) => {
+        // A second of CPU time for a megabyte: what grows with the square takes hours.
+        expect(steps((length) => () => read(kind, sections(length)))).toBeLessThan(10_000_000);
+    });
+
+    test("names that every object has are names like any other", () => {
+        const probe = probeOf({ sysctl: "net/__proto__/constructor:1\n", facts: "constructor=1\n" });
+        expect([...kindOf("sysctl").read(probe).keys()]).toEqual(["net.__proto__.constructor"]);
+        expect(fact(probe, "toString")).toBeUndefined();
+    });
+});
