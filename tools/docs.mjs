@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { root } from "./setup/places.mjs";
 
 const require = createRequire(import.meta.url);
-const NOTICE = "<!-- Written by `npm run docs`. Edit provider/inputs/, provider/checks/codes.ts or the comments in sdk/ instead. -->";
+const NOTICE =
+    "<!-- Written by `npm run docs`. Edit provider/inputs/, provider/checks/codes.ts or the comments in sdk/ instead. -->";
 
 /** What a change of an input does, where it is more than an edit in place. Held against the resources by a test. */
 export const REPLACES = {

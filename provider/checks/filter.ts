@@ -43,7 +43,7 @@ export function inputFindings(
             finding(
                 "LVS-INPUT-DROP",
                 property,
-                `the packet filter's chain "${chain.name}" drops ${each.protocol} for ${hostPort(each.address, each.port)} before IPVS sees it: let it in`,
+                `the input chain of the nftables table "${chain.name}" drops ${each.protocol} for ${hostPort(each.address, each.port)} before IPVS sees it: let it in`,
             ),
         ];
     });
@@ -52,10 +52,10 @@ export function inputFindings(
 /** The filter chains at the input hook, out of `nft list ruleset`. */
 function chainsOf(view: HostView): Chain[] {
     const chains: Chain[] = [];
-    let family = "";
+    let [family, name] = ["", ""];
     for (const line of lines(view.probe, "input").map((each) => each.trim())) {
         const table = /^table (\S+) (\S+)/.exec(line);
-        if (table !== null) family = table[1]!;
+        if (table !== null) [, family = "", name = ""] = table;
         else if (line === "}") continue;
         else if (line.includes(" hook input ")) {
             const isFilter = /^type filter hook input (?:device \S+ )?priority ([^;]+);/.exec(line);
@@ -63,7 +63,7 @@ function chainsOf(view: HostView): Chain[] {
                 Number(isFilter?.[1]?.replace(/^filter( \+ )?/, "0").replace("srcnat", "100")) >= IPVS_PRIORITY;
             chains.push({
                 family: isFilter === null || late ? "" : family,
-                name: `${family} input`,
+                name: `${family} ${name}`,
                 drops: /policy drop;/.test(line),
                 rules: [],
             });
@@ -75,11 +75,15 @@ function chainsOf(view: HostView): Chain[] {
 /** IPVS's own place at the hook (NF_IP_PRI_NAT_SRC - 2). */
 const IPVS_PRIORITY = 98;
 
+/** A rule that drops ports, whoever sends. */
+const DROPS_PORTS = /^(tcp|udp|sctp) dport (\{[^}]*\}|[0-9-]+) (counter packets \d+ bytes \d+ )?(drop|reject\b.*)$/;
+
 function drops(chain: Chain, traffic: Traffic): boolean {
     const family = traffic.address.includes(":") ? "ip6" : "ip";
     if (chain.family !== "inet" && chain.family !== family) return false;
     for (const rule of chain.rules) {
         if (/^(counter packets \d+ bytes \d+ |counter )?(drop|reject\b.*)$/.test(rule)) return true;
+        if (DROPS_PORTS.test(rule) && mayMatch(rule, traffic)) return true;
         if (!/\b(accept|jump|goto|return|vmap|queue)\b|@/.test(rule)) continue;
         if (mayMatch(rule, traffic)) return false;
     }

@@ -34,9 +34,9 @@ export interface ManagedObject extends Place {
 export type Objects = ReadonlyMap<string, ReadonlyMap<string, Value>>;
 
 /** Parts of a probe that cost processes: read where a resource, or the host's ledger, has to do with them. */
-export type Group = "ipvs" | "ipvs.host" | "nft" | "tunnel";
+export type Group = "ipvs" | "ipvs.host" | "nft" | "tunnel" | "kernel";
 
-export const groups: readonly Group[] = ["ipvs", "ipvs.host", "nft", "tunnel"];
+export const groups: readonly Group[] = ["ipvs", "ipvs.host", "nft", "tunnel", "kernel"];
 
 export interface Kind<V extends Value = Value> {
     /** The name in ledgers, messages and drift: never changes once released. */

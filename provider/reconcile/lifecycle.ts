@@ -215,7 +215,7 @@ async function carryOut(
     const outcome = await host.submit({
         says: `${phase === "delete" ? "release" : creating ? "create" : "update"} ${identity.id}`,
         settings: part.settings,
-        groups: groupsOf(part),
+        groups: [...groupsOf(part), ...(phase === "delete" ? [] : ["kernel" as const])],
         plan: (state) => {
             if (phase !== "delete") {
                 for (const finding of part.findings(state)) {

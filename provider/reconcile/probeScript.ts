@@ -4,7 +4,8 @@
  * loads a module. Processes are what it costs, so it starts few.
  *
  * `lvs_probe` reads what decisions rest on; its checksum by `lvs_sum`, taken again under the lock, tells a script whether
- * the plan that it carries still fits. `lvs_inform` reads what does not change while we work, or does not decide.
+ * the plan that it carries still fits. `lvs_notice` reads what anybody may move at any time (loaded modules), and
+ * `lvs_inform` what does not change while we work, or does not decide.
  */
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { ipvsListings } from "../kinds/ipvs";
@@ -44,8 +45,6 @@ lvs_probe() {
     lvs_section sysctl
     cd /proc/sys && grep -s . ${settings.join(" ")} $LVS_SETTINGS
     cd /
-    lvs_section modules
-    while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
     lvs_section address
     ip -o addr show 2>/dev/null
     case $LVS_GROUPS in *"|tunnel|"*)
@@ -92,6 +91,10 @@ lvs_probe() {
     [ -d ${LEDGER_DIRECTORY} ] && echo there
     :
 }
+lvs_notice() {
+    lvs_section modules
+    while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
+}
 lvs_inform() {
     k=$(uname -r)
     lvs_section facts
@@ -126,15 +129,18 @@ lvs_inform() {
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table /p;/ hook input /,/^.}/p'
     fi
-    lvs_section loadable
-    grep -shoE '(^|/)(${MODULES})\\.ko' "/lib/modules/$k/modules.dep" | sed 's/.*\\///;s/\\.ko//' | sort -u
+    # By any look: what is built in would else seem to be missing.
     lvs_section builtin
     grep -shoE '/(${MODULES})\\.ko' "/lib/modules/$k/modules.builtin" | sed 's/.*\\///;s/\\.ko//'
+    case $LVS_GROUPS in *"|kernel|"*)
+    lvs_section loadable
+    grep -shoE '(^|/)(${MODULES})\\.ko' "/lib/modules/$k/modules.dep" | sed 's/.*\\///;s/\\.ko//' | sort -u
     lvs_section blacklist
     grep -shE '^(blacklist|install) +(${MODULES})( |$)' /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
     lvs_section config
     if [ -r /proc/config.gz ]; then zcat /proc/config.gz; else cat "/boot/config-$k" 2>/dev/null; fi |
         grep -E '^(# )?CONFIG_(${OPTIONS})[= ]'
+    ;; esac
     lvs_section sysctl.d
     grep -sE '^[a-z]' /etc/sysctl.conf /etc/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf | sed 's/ *= */=/'
     lvs_section mtu
@@ -142,7 +148,9 @@ lvs_inform() {
         m=; read -r m 2>/dev/null < "$d/mtu" && echo "\${d##*/} $m"
     done
 }
+# Devices that loading a module puts into every network namespace are nobody's doing.
+LVS_FALLBACK='/^net.ipv[46].conf.\\(tunl0\\|gre0\\|gretap0\\|erspan0\\|sit0\\|ip6tnl0\\|ip6gre0\\)./d'
 lvs_sum() {
-    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ dynamic / /;s/ (size=[0-9]*)$//" "$1" | cksum
+    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ dynamic / /;s/ (size=[0-9]*)$//;$LVS_FALLBACK" "$1" | cksum
 }
 `.trim();

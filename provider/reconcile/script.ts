@@ -105,6 +105,7 @@ ${parts.map((_, index) => `    lvs_run ${index} || return`).join("\n")}
 draining=' '
 ${batch.expect === undefined && batch.locked !== true ? "" : lock}
 ${batch.inform === true ? `lvs_inform > "$W/inform"` : ""}
+lvs_notice > "$W/notice"
 lvs_probe > "$W/probe"
 sum=$(lvs_sum "$W/probe")
 ${
@@ -112,6 +113,7 @@ ${
         ? `echo "read $sum" > "$W/outcome"`
         : `if [ "$sum" != ${quote(batch.expect)} ]; then echo "stale $sum" > "$W/outcome"; exit 0; fi
 lvs_steps
+lvs_notice > "$W/notice"
 lvs_probe > "$W/probe"
 echo "done $(lvs_sum "$W/probe")" > "$W/outcome"`
 }
@@ -146,7 +148,7 @@ echo $? > "$W/status"
         cat "$f"
     done
     set --
-    for f in inform probe; do [ -e "$W/$f" ] && set -- "$@" "$W/$f"; done
+    for f in inform notice probe; do [ -e "$W/$f" ] && set -- "$@" "$W/$f"; done
     [ $# = 0 ] || cat "$@"
     printf '\\n%s run.end\\n' $LVS_NONCE
 } 2>/dev/null

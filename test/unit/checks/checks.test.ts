@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type CodeName, codes } from "../../../provider/checks/codes";
+import { contradictions } from "../../../provider/dynamic/program";
 import { parseInputs } from "../../../provider/inputs/parse";
 import type { Finding } from "../../../provider/kinds/want";
 import type { HostState } from "../../../provider/reconcile/state";
@@ -162,6 +163,7 @@ const raised: Case[] = [
         'virtualServices["tcp/192.0.2.100:21"].realServers["192.0.2.21"].forwarding',
         inline("tcp/192.0.2.100:21", { realServers: { "192.0.2.21": {} } }, { ftp: {} }),
     ],
+    ["LVS-SYNC-MAXLEN", "sync.backup.maxlen", dir({ sync: { backup: { interface: "eth1", maxlen: 1000 } } })],
     ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.drop_entry"]', dir({ sysctls: { "net.ipv4.vs.drop_entry": 4 } })],
     ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.sync_ports"]', dir({ sysctls: { "net.ipv4.vs.sync_ports": 3 } })],
     ["LVS-SYSCTL-VALUE", 'sysctls["net.ipv4.vs.conntrack"]', dir({ sysctls: { "net.ipv4.vs.conntrack": "on" } })],
@@ -188,6 +190,7 @@ const raised: Case[] = [
         vs(),
         onLb(director(filter("ct state vmap { invalid : drop, established : accept }", "reject"))),
     ],
+    ["LVS-INPUT-DROP", "port", vs(), onLb(director(filter("tcp dport { 79-81 } drop", "accept")))],
     ["LVS-DR-ROUTE", "forwarding", rs({ address: "198.51.100.21" }), onLb()],
     ["LVS-DR-ROUTE", 'realServers["198.51.100.21"].forwarding', vs({ realServers: { "198.51.100.21": {} } }), onLb()],
     [
@@ -264,6 +267,30 @@ test("every code that is not a script's or a ledger's has a case", () => {
     const cases = new Set<string>([...raised.map(([code]) => code), ...elsewhere]);
     const due = Object.entries(codes).filter(([, { moment }]) => moment !== "run");
     expect(due.map(([code]) => code).filter((code) => !cases.has(code))).toEqual([]);
+});
+
+describe("two directors of one program", () => {
+    const seen = (name: string, sync: Inputs) => {
+        const raw = { owner: `organization/shop/prod#lvs:Director/${name}`, name, connection: name, sync };
+        return contradictions(directorResource, parseInputs(directorResource.schema, raw).value);
+    };
+    const daemon = (syncid: number) => ({ interface: "eth1", syncid });
+
+    test("with masters that a backup cannot tell apart are told", () => {
+        seen("a1", { master: daemon(1) });
+        expect(seen("a2", { master: daemon(1) })).toEqual([
+            expect.objectContaining({ code: "LVS-SYNC-ID", ...{ severity: codes["LVS-SYNC-ID"].severity } }),
+        ]);
+    });
+
+    test.each([
+        ["ids of their own", { master: daemon(2) }, { master: daemon(3) }],
+        ["a master and its backup", { master: daemon(4) }, { backup: daemon(4) }],
+        ["both as both", { master: daemon(5), backup: daemon(5) }, { master: daemon(5), backup: daemon(5) }],
+    ])("are not: %s", (name, one, other) => {
+        seen(`${name} 1`, one);
+        expect(seen(`${name} 2`, other)).toEqual([]);
+    });
 });
 
 const tunnels = [
@@ -379,6 +406,7 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ["a filter that lets it in", vs(), onLb(director(filter(...ours, "tcp dport { 80, 443 } accept")))],
     ["a filter that lets it in by a range", vs(), onLb(director(filter("tcp dport 1-1023 accept")))],
     ["a filter by a named set", vs(), onLb(director(filter(...ours, "tcp dport @open accept")))],
+    ["a filter that drops another port", vs(), onLb(director(filter("tcp dport 8080 drop", "accept")))],
     ["a filter with chains of its own", vs(), onLb(director(filter(...ours, "jump services")))],
     ["an ipvsadm of Debian's", rs({ weight: 70000 })],
     ["a setting without a text", dir({ sysctls: { "net.ipv4.vs.est_cpulist": "0-3" } })],

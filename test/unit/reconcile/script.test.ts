@@ -110,6 +110,17 @@ describe("a script", () => {
             true,
         );
 
+    promise("a module that is built in is there, however little of the kernel was asked for", () => {
+        fresh();
+        const release = spawnSync("uname", ["-r"], { encoding: "utf8" }).stdout.trim();
+        host.write(
+            `lib/modules/${release}/modules.builtin`,
+            "kernel/net/netfilter/ipvs/ip_vs.ko\nkernel/net/ipv4/ipip.ko\n",
+        );
+        const { state } = host.batch({ inform: true, groups: ["ipvs"] });
+        expect([...state.objects.get("module")!.keys()]).toEqual(["ip_vs", "ipip"]);
+    });
+
     promise("modules come first where settings need them, and the settings are given back", () => {
         fresh();
         const up = carryOut(host, create());
