@@ -80,7 +80,7 @@ export function checklist(view: HostView): ChecklistItem[] {
             const path = fact(probe, `tool.${tool}`);
             return path === undefined
                 ? { item: `program ${tool}`, state: "missing", found: "not on PATH", remedy: `install ${tool}` }
-                : { item: `program ${tool}`, state: "ok", found: path };
+                : { item: `program ${tool}`, state: "ok", found: "on PATH" };
         }),
         ...lines(probe, "facts")
             .filter((line) => line.startsWith("checker="))

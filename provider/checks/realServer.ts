@@ -2,6 +2,7 @@ import { destinationValue, type RealServerInputs } from "../inputs/realServer";
 import { identityOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
 import { type ServiceIdentity, type ServiceValue, serviceKey } from "../ipvs/model";
+import { parseAddressKey } from "../kinds/address";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
 import { placesOf, reversePathFilter, routesOf } from "./network";
@@ -38,7 +39,7 @@ function serviceOn(view: HostView, id: ServiceIdentity): ServiceValue | undefine
 }
 
 /** What the real server itself shows, before anything is done there. */
-export function realServerHostFindings(inputs: RealServerInputs, view: HostView): Finding[] {
+export function realServerHostFindings(inputs: RealServerInputs, view: HostView, director?: HostView): Finding[] {
     const { forwarding } = destinationValue(inputs);
     const vips = vipsOf(inputs.service).filter((vip) => !vip.includes(":"));
     const device = placesOf(view, inputs.address)[0]?.device;
@@ -53,22 +54,33 @@ export function realServerHostFindings(inputs: RealServerInputs, view: HostView)
     }
     // The director as its own real server answers for the VIP by right, and its answers come from where they should.
     if (serviceOn(view, identityOf(inputs.service)) !== undefined) return [];
-    if (forwarding === "nat") return returnFindings(inputs.address, view);
+    if (forwarding === "nat") return returnFindings(inputs.address, view, director);
     if (forwarding === "tun" || device === undefined) return [];
     return [...answeringFindings(inputs, vips, device, view), ...pathFindings(inputs.address, device, view)];
 }
 
 /** By nat the director has to see the answers. A host that has no router at all sends none to another network. */
-function returnFindings(address: string, view: HostView): Finding[] {
+function returnFindings(address: string, view: HostView, director: HostView | undefined): Finding[] {
     const routes = routesOf(view, address.includes(":") ? "ipv6" : "ipv4");
-    if (routes.some(({ gateway, prefix }) => gateway !== undefined || prefix === 0)) return [];
-    return [
+    const gateways = routes.flatMap(({ gateway }) => gateway ?? []);
+    const found = [...new Set(gateways)].join(", ");
+    const complain = (what: string): Finding[] => [
         finding(
             "LVS-NAT-RETURN",
             "forwarding",
-            "by nat the answers must go back through the director, and this host has no route through any router: make the director its gateway, or let it masquerade",
+            `by nat the answers must go back through the director, and ${what}: make the director its gateway, or let it masquerade`,
         ),
     ];
+    if (gateways.length === 0 && !routes.some(({ prefix }) => prefix === 0)) {
+        return complain("this host has no route through any router");
+    }
+    if (director === undefined || gateways.length === 0) return [];
+    const masquerades = (director.objects.get("masquerade")?.size ?? 0) > 0;
+    const its = new Set(
+        [...(director.objects.get("address")?.keys() ?? [])].map((key) => parseAddressKey(key).address.split("/")[0]),
+    );
+    if (masquerades || gateways.some((gateway) => its.has(gateway))) return [];
+    return complain(`none of this host's gateways (${found}) is an address of the director`);
 }
 
 /** arp_ignore 1 keeps silent about the addresses of other devices alone. */

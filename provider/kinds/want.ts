@@ -28,7 +28,7 @@ export interface Part<Connection = unknown> {
     /** The objects; without a view those that follow from inputs alone. */
     wants(view: HostView | undefined): Want[];
     /** Said when the host was looked at, before anything is done: an error stops everything, a warning is printed. */
-    findings(view: HostView): Finding[];
+    findings(view: HostView, director: HostView | undefined): Finding[];
 }
 
 /** What a check has to say. */

@@ -12,7 +12,7 @@ import { printable, redactor } from "../ssh/redact";
 import { runScript } from "../ssh/session";
 import { StepError } from "./errors";
 import type { LedgerFile } from "./ledger";
-import { type Deed, type Plan, planUndo, satisfied, show } from "./plan";
+import { type Deed, type Plan, planUndo, type Step, satisfied, show } from "./plan";
 import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
 import { type HostState, hostTime, machineOf, parseSections, parseState, valueAt } from "./state";
 
@@ -117,6 +117,11 @@ export class Host {
         } finally {
             if (this.probing === running) this.probing = undefined;
         }
+    }
+
+    /** The host as it was last seen by this process, however long ago. */
+    get lastSeen(): HostState | undefined {
+        return this.snapshot;
     }
 
     /** Plans and carries out an operation; rejects after it has been taken back. */
@@ -287,7 +292,8 @@ export class Host {
             else if (plan.partial && goalsMet(plan, answer.state)) again.push(job);
             else if (answer.completed && goalsMet(plan, answer.state)) this.finish(job, plan, answer.state);
             else if (!single) {
-                job.alone = true;
+                // One rule that the kernel refuses must not cost all the others a script each.
+                job.alone = answer.failure === undefined || isConcerned(plan, answer);
                 again.push(job);
             } else {
                 const error = this.explain(job, plan, answer);
@@ -543,6 +549,7 @@ export class Host {
                     ? undefined
                     : {
                           says: script.parts[failed[0]]!.says,
+                          steps: script.parts[failed[0]]!.steps,
                           status: failed[1],
                           output: this.clean(sections[`run.o.${failed[0]}`] ?? ""),
                       },
@@ -597,9 +604,15 @@ interface Answer {
     state: HostState;
     /** Every part ran and ended with 0. */
     completed: boolean;
-    failure: { says: string; status: number; output: string } | undefined;
+    failure: { says: string; status: number; output: string; steps: readonly Step[] } | undefined;
     /** The plans whose real servers still have connections. */
     draining: Set<number>;
+}
+
+/** Whether the part that failed did something for this plan, and that is not done. */
+function isConcerned(plan: Plan, { failure, state }: Answer): boolean {
+    const steps = plan.steps.filter((step) => failure!.steps.includes(step));
+    return failure!.steps.length === 0 || steps.some(({ kind, key, after }) => !met(kind, key, after, state));
 }
 
 function met(kind: string, key: string, value: unknown, state: HostState): boolean {
@@ -624,7 +637,7 @@ function add(error: unknown, text: string): unknown {
 /** What to do about the refusals that are known. */
 function remedyFor(output: string): string {
     const known = remedies.find(([pattern]) => pattern.test(output));
-    return known?.[1] ?? "Nothing of this operation stays; see the message, then run `pulumi up` again.";
+    return known?.[1] ?? "See the message, then run `pulumi up` again.";
 }
 
 const remedies: [RegExp, string][] = [

@@ -44,6 +44,8 @@ interface Doing {
     manner: Manner;
     around: Surroundings;
     deeds: { host: Host; deed: Deed }[];
+    /** All parts, where one may have to look at another. */
+    parts?: HostPart[];
 }
 
 /** Makes a resource; returns the states of its hosts, in the order of the parts. */
@@ -53,7 +55,7 @@ export async function create(
     manner: Manner,
     around: Surroundings,
 ): Promise<HostState[]> {
-    return undoing({ identity, manner, around, deeds: [] }, async (doing) => {
+    return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const states: HostState[] = [];
         for (const part of parts) states.push((await carryOut(doing, part, "all", true)).state);
         return states;
@@ -69,7 +71,7 @@ export async function update(
     around: Surroundings,
 ): Promise<HostState[]> {
     const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
-    return undoing({ identity, manner, around, deeds: [] }, async (doing) => {
+    return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const outcomes = new Map<HostPart, Outcome>();
         for (const part of parts) {
             const isNew = !former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
@@ -212,13 +214,14 @@ async function carryOut(
         wants: (state) => part.wants(state),
     };
     const said = new Set<string>();
+    const director = phase === "delete" ? undefined : await directorOf(doing.parts ?? [], part, around);
     const outcome = await host.submit({
         says: `${phase === "delete" ? "release" : creating ? "create" : "update"} ${identity.id}`,
         settings: part.settings,
         groups: [...groupsOf(part), ...(phase === "delete" ? [] : ["kernel" as const])],
         plan: (state) => {
             if (phase !== "delete") {
-                for (const finding of part.findings(state)) {
+                for (const finding of part.findings(state, director)) {
                     if (finding.severity === "error") {
                         throw new StepError(
                             finding.code,
@@ -237,6 +240,14 @@ async function carryOut(
     for (const line of [...said, ...outcome.notes]) around.say(line);
     doing.deeds.push({ host, deed: outcome.deed });
     return outcome;
+}
+
+/** The director as it is, for the checks of a real server's own side: some need both ends. */
+async function directorOf(parts: HostPart[], part: HostPart, around: Surroundings): Promise<HostState | undefined> {
+    const director = part.role === "director" ? undefined : parts.find(({ role }) => role === "director");
+    if (director === undefined) return undefined;
+    const host = hostOf(director, around);
+    return host.lastSeen ?? host.read(director.settings, groupsOf(director));
 }
 
 /** Takes back what was done on the other hosts when one of them fails. */

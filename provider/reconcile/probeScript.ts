@@ -96,18 +96,18 @@ lvs_notice() {
     while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
 }
 lvs_inform() {
-    k=$(uname -r)
+    k=; read -r k < /proc/sys/kernel/osrelease
     lvs_section facts
     m=; [ -r /etc/machine-id ] && read -r m < /etc/machine-id
     u=; [ -r /sys/class/dmi/id/product_uuid ] && read -r u < /sys/class/dmi/id/product_uuid
     echo "machine=$m $u"
     echo "release=$k"
-    echo "uid=$(id -u)"
-    echo "now=$(date +%s)"
+    printf 'uid='; id -u
+    printf 'now='; date +%s
     [ -r /etc/os-release ] && (. /etc/os-release; echo "os=$PRETTY_NAME")
     [ -d /run/systemd/system ] && echo systemd=running
     for t in ipvsadm ip nft iptables flock timeout arping systemctl modprobe cksum sort; do
-        p=$(command -v "$t" 2>/dev/null) && echo "tool.$t=$p"
+        command -v "$t" >/dev/null 2>&1 && echo "tool.$t=yes"
     done
     for c in keepalived ldirectord; do
         [ -e "/run/$c.pid" ] || [ -e "/run/$c/$c.pid" ] || [ -e "/var/run/$c.pid" ] || continue

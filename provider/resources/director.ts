@@ -8,7 +8,7 @@ import { TABLE } from "../kinds/nftables";
 import type { Want } from "../kinds/want";
 import { kernelOf } from "./facts";
 import type { Resource } from "./resource";
-import { directorBase, serviceHostFindings, serviceWants } from "./rules";
+import { directorBase, serviceHostFindings, serviceWants, settingWant } from "./rules";
 
 /** A director: kernel, settings, masquerading, connection synchronisation, and services that are declared inline. */
 export const director: Resource<DirectorInputs> = {
@@ -69,7 +69,7 @@ function wants(inputs: DirectorInputs): Want[] {
             ? []
             : [{ kind: "parameter", key: "ip_vs.conn_tab_bits", value: String(connTabBits) }]),
         ...(ftp === undefined ? [] : ftpWants(ftp.ports ?? [21])),
-        ...Object.entries(sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
+        ...Object.entries(sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
         ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade)),
         ...Object.entries(timeouts ?? {}).map(

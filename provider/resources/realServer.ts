@@ -11,7 +11,7 @@ import { interfaceSysctl } from "../kinds/sysctl";
 import type { HostView, Part, Want } from "../kinds/want";
 import { interfaceOf, kernelOf } from "./facts";
 import type { ConnectionReference, Resource } from "./resource";
-import { bootWant, destinationWants, directorBase } from "./rules";
+import { bootWant, destinationWants, directorBase, settingWant } from "./rules";
 import { reflectRule } from "./virtualService";
 
 /** A real server: the rule on the director, and the real server's own side over its own connection. */
@@ -71,7 +71,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
     const wants = (view: HostView | undefined): Want[] => {
         const own = [
             ...vipWants(inputs, view),
-            ...Object.entries(inputs.sysctls ?? {}).map(([key, value]): Want => ({ kind: "sysctl", key, value })),
+            ...Object.entries(inputs.sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ];
         return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
     };
@@ -83,7 +83,10 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
         settings: Object.keys(inputs.sysctls ?? {}),
         drain: 0,
         wants,
-        findings: (view) => [...hostFindings(view, wants(view)), ...realServerHostFindings(inputs, view)],
+        findings: (view, director) => [
+            ...hostFindings(view, wants(view)),
+            ...realServerHostFindings(inputs, view, director),
+        ],
     };
 }
 

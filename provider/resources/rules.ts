@@ -20,6 +20,14 @@ export function directorBase(persistAcrossReboot: boolean | undefined): Want[] {
     return [moduleWant("ip_vs"), ...bootWant(persistAcrossReboot)];
 }
 
+/** A setting; the switches of forwarding are an object of their own, which remembers what they reset. */
+export function settingWant(key: string, value: string): Want {
+    const family = { "net.ipv4.ip_forward": "ipv4", "net.ipv6.conf.all.forwarding": "ipv6" }[key];
+    return family === undefined
+        ? { kind: "sysctl", key, value }
+        : { kind: "forwarding", key: family, value: { on: value.trim() !== "0" } };
+}
+
 /** The boot unit, unless told otherwise. */
 export function bootWant(persistAcrossReboot: boolean | undefined): Want[] {
     return persistAcrossReboot === false ? [] : [{ kind: "boot", key: BOOT_UNIT, value: bootValue }];

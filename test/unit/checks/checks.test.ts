@@ -4,7 +4,7 @@ import { type CodeName, codes } from "../../../provider/checks/codes";
 import { contradictions } from "../../../provider/dynamic/program";
 import { parseInputs } from "../../../provider/inputs/parse";
 import type { Finding } from "../../../provider/kinds/want";
-import type { HostState } from "../../../provider/reconcile/state";
+import { type HostState, parseState } from "../../../provider/reconcile/state";
 import { director as directorResource } from "../../../provider/resources/director";
 import { realServer as realServerResource } from "../../../provider/resources/realServer";
 import type { Resource } from "../../../provider/resources/resource";
@@ -24,7 +24,7 @@ function said(resource: Resource<never>, raw: Inputs, hosts: Partial<Record<stri
         ...resource.findings(value),
         ...resource.parts(value).flatMap((part) => {
             const host = hosts[part.role];
-            return host === undefined ? [] : part.findings(host);
+            return host === undefined ? [] : part.findings(host, undefined);
         }),
     ];
 }
@@ -419,6 +419,28 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
 
 test.each(fine)("nothing is said of %s", (_, [resource, inputs], hosts = everywhere) => {
     expect(said(resource, inputs, hosts)).toEqual([]);
+});
+
+describe("by nat", () => {
+    const natServer: Inputs = { service: web, address: "10.0.0.21", forwarding: "nat", connection: "web1" };
+    const holding = (sections: Record<string, string>) => parseState({ facts: "uid=0", ...sections }, "1 2");
+    const realServerHost = holding({
+        address: "2: eth0    inet 10.0.0.21/24 brd 10.0.0.255 scope global eth0",
+        route: "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.21",
+    });
+    const about = (director: HostState) =>
+        realServerResource
+            .parts(parseInputs(realServerResource.schema, { owner, ...natServer }).value)
+            .filter((part) => part.role === "realServer")
+            .flatMap((part) => part.findings(realServerHost, director))
+            .map(({ code }) => code);
+
+    test("a gateway that is the director says nothing, another one is told", () => {
+        expect(about(holding({ address: "2: eth1    inet 10.0.0.1/24 scope global eth1" }))).toEqual([]);
+        expect(about(holding({ address: "2: eth1    inet 10.0.0.10/24 scope global eth1" }))).toEqual([
+            "LVS-NAT-RETURN",
+        ]);
+    });
 });
 
 describe("the table of codes", () => {
