@@ -10,7 +10,10 @@ const project = (name) => ({
     globalSetup: "<rootDir>/tools/suite/global-setup.mjs",
     modulePathIgnorePatterns: ["<rootDir>/dist/"],
     transform: {
-        "^.+\\.ts$": ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, target: "es2022" }, module: { type: "commonjs" } }],
+        "^.+\\.ts$": [
+            "@swc/jest",
+            { jsc: { parser: { syntax: "typescript" }, target: "es2022" }, module: { type: "commonjs" } },
+        ],
     },
 });
 
