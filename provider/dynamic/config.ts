@@ -42,9 +42,11 @@ export function stackFileOf(owner: string): string {
 
 /** One plain value under `config:`; undefined where the file is not there or does not say. */
 function plainSetting(file: string | undefined, key: string): string | undefined {
-    if (file === undefined || file.includes("/") || !existsSync(file)) return undefined;
+    // Where `main` names a directory below the project's, the engine starts its plugins there.
+    const path = file === undefined || file.includes("/") ? undefined : [file, `../${file}`].find(existsSync);
+    if (path === undefined) return undefined;
     const line = new RegExp(`^ +["']?${key}["']?: *["']?([A-Za-z0-9.]+)["']? *$`, "m");
-    return line.exec(readFileSync(file, "utf8"))?.[1];
+    return line.exec(readFileSync(path, "utf8"))?.[1];
 }
 
 /** `lvs:hosts` is a structured value or a JSON string; the engine hands over JSON in both cases. */

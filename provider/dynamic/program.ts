@@ -64,7 +64,7 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
                         code: "LVS-VIP-TWICE",
                         severity: "error",
                         property: "vip",
-                        message: `${parseAddressKey(mine.key).address} would be on two directors at once, ${describeOwner(other)} puts it there too: set vip.external where keepalived or a router brings it`,
+                        message: `${parseAddressKey(mine.key).address.split("/")[0]} would be on two directors at once, ${describeOwner(other)} puts it there too: set vip.external where keepalived or a router brings it`,
                     });
                 } else if (mine.host !== theirs.host && sendAlike(mine, theirs, wanted, list)) {
                     findings.push({

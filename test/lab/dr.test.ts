@@ -16,6 +16,7 @@ describe("examples/dr", () => {
             serve: httpServer,
             request: httpRequest,
             resources: 4,
+            identity: true,
             weight: { edit: ["weight: 2", "weight: 4"], shares: { web1: 4, web2: 1 } },
             port: 80,
             scheduler: "wrr",

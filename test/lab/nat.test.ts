@@ -11,6 +11,7 @@ describe("examples/nat", () => {
         serve: httpServer,
         request: httpRequest,
         resources: 4,
+        identity: true,
         weight: { edit: ["weight: 2", "weight: 4"], shares: { web1: 4, web2: 1 } },
         port: 80,
         scheduler: "wlc",

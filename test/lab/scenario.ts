@@ -27,6 +27,8 @@ export interface Topology {
     port: number;
     /** The scheduler as it is written. */
     scheduler: string;
+    /** Also renames, moves and replaces everything; what another topology shows alike is left to the exhaustive run. */
+    identity: boolean;
     /** What a hand undoes of what was set up; how to see that it is missing; where. */
     control: {
         what: string;
@@ -152,7 +154,8 @@ export function promises(topology: Topology, more: (running: Running) => void = 
             answered: requests,
         });
         expect(Object.keys(answers).sort()).toEqual(realServers);
-        // A service that is made anew counts from 0.
+        // A service that is made anew counts from 0. The kernel adds its counters up every two seconds.
+        await onDirector("sleep 4");
         expect(await connections()).toBeGreaterThanOrEqual(earlier + requests);
         await expectShares(topology.weight.shares);
     });
@@ -168,7 +171,7 @@ export function promises(topology: Topology, more: (running: Running) => void = 
         }
     });
 
-    describe("identity in the program may change without harm:", () => {
+    const identity = () => {
         let declared: string;
         beforeAll(async () => {
             declared = await rules(OTHER_VIP);
@@ -205,7 +208,8 @@ export function promises(topology: Topology, more: (running: Running) => void = 
             await expectAsDeclared();
             expect((await running.stack.up({ refresh: true })).changes).toEqual({});
         });
-    });
+    };
+    if (topology.identity) describe("identity in the program may change without harm:", identity);
 
     test("destroy leaves every host as it was found", async () => {
         await running.stack.destroy();

@@ -1,7 +1,7 @@
 /** A Pulumi stack on the real engine: Automation API, inline program, local file backend, all in a directory of its own. */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { LocalWorkspace, type OpMap, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
 import { root } from "./lab";
 
@@ -47,6 +47,12 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
     if (options.from !== undefined) {
         for (const file of readdirSync(options.from)) {
             if (/^Pulumi\..*yaml$/.test(file)) cpSync(join(options.from, file), join(directory, file));
+        }
+        // The engine looks whether `main` is there, also where the program runs inline.
+        const main = /^main: *(\S+)/m.exec(readFileSync(join(options.from, "Pulumi.yaml"), "utf8"))?.[1];
+        if (main !== undefined) {
+            mkdirSync(dirname(join(directory, main)), { recursive: true });
+            cpSync(join(options.from, main), join(directory, main));
         }
     }
     const name = options.name ?? "test";
