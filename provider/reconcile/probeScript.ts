@@ -96,7 +96,7 @@ lvs_notice() {
     while read -r m v; do echo "$m"; done < /proc/modules 2>/dev/null
 }
 lvs_inform() {
-    k=; read -r k < /proc/sys/kernel/osrelease
+    k=$(uname -r)
     lvs_section facts
     m=; [ -r /etc/machine-id ] && read -r m < /etc/machine-id
     u=; [ -r /sys/class/dmi/id/product_uuid ] && read -r u < /sys/class/dmi/id/product_uuid
