@@ -9,6 +9,7 @@ import { root } from "../setup/places.mjs";
  * @property {number} failed
  * @property {string[]} complaints each of them counted in failed
  * @property {string[]} files the test files that were run
+ * @property {{ file: string, passed: number, failed: number, complaints: string[] }[]} broken what each failed file came to
  */
 
 /**
@@ -19,13 +20,14 @@ import { root } from "../setup/places.mjs";
  */
 export function tally(name, report, { code, whole }) {
     /** @type {Tally} */
-    const sum = { passed: 0, failed: 0, complaints: [], files: [] };
+    const sum = { passed: 0, failed: 0, complaints: [], files: [], broken: [] };
     const complain = (text) => {
         sum.complaints.push(`${name}: ${text}`);
         sum.failed++;
     };
     for (const suite of report?.testResults ?? []) {
         const file = relative(root, suite.name);
+        const before = { passed: sum.passed, failed: sum.failed, complaints: sum.complaints.length };
         const count = (...statuses) => suite.assertionResults.filter((test) => statuses.includes(test.status)).length;
         sum.files.push(file);
         sum.passed += count("passed");
@@ -34,10 +36,37 @@ export function tally(name, report, { code, whole }) {
         if (suite.status === "failed" && count("failed") === 0) complain(`${file} failed outside its tests`);
         const skipped = suite.assertionResults.filter((test) => !["passed", "failed"].includes(test.status));
         for (const test of whole ? skipped : []) complain(`${test.status}: ${file}: ${test.fullName}`);
+        if (sum.failed === before.failed) continue;
+        sum.broken.push({
+            file,
+            passed: sum.passed - before.passed,
+            failed: sum.failed - before.failed,
+            complaints: sum.complaints.slice(before.complaints),
+        });
     }
     if (whole && sum.passed + sum.failed === 0) complain(report ? "no test was run" : "jest gave no report");
     if (code !== 0 && sum.failed === 0) complain(`jest ended with status ${code}, though no test failed`);
     return sum;
+}
+
+/**
+ * A run in which the broken files were run once more: what they came to then counts in the place of the first time.
+ * @param {Tally} first @param {Tally} second @returns {Tally}
+ */
+export function runAgain(first, second) {
+    const taken = { passed: 0, failed: 0, complaints: /** @type {string[]} */ ([]) };
+    for (const { passed, failed, complaints } of first.broken) {
+        taken.passed += passed;
+        taken.failed += failed;
+        taken.complaints.push(...complaints);
+    }
+    return {
+        passed: first.passed - taken.passed + second.passed,
+        failed: first.failed - taken.failed + second.failed,
+        complaints: [...first.complaints.filter((each) => !taken.complaints.includes(each)), ...second.complaints],
+        files: first.files,
+        broken: second.broken,
+    };
 }
 
 /**

@@ -15,6 +15,8 @@ const SERIAL = "--runInBand";
  * @property {import("../setup.mjs").Wanted} [needs]
  * @property {string[]} [command] a check, passed or failed as a whole
  * @property {string[]} [jest] a jest project of this name, and its arguments
+ * @property {boolean} [emulated] on hosts of an emulated machine, whose clock and speed are what the real one leaves over:
+ *     a file that fails is run once more, and both times are told
  */
 
 /** @type {Stage[]} */
@@ -22,9 +24,9 @@ export const STAGES = [
     { name: "lint", command: [bin("biome"), "ci", "--colors=off", "."] },
     { name: "types", command: [bin("tsc"), "-p", "tsconfig.json", "--noEmit"] },
     { name: "unit", jest: [PARALLEL] },
-    { name: "protocol", jest: [SERIAL], needs: { tests: true, lab: true } },
+    { name: "protocol", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true } },
     { name: "engine", jest: [PARALLEL], needs: { tests: true, pulumi: true } },
-    { name: "lab", jest: [SERIAL], needs: { tests: true, lab: true, pulumi: true } },
+    { name: "lab", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true, pulumi: true } },
 ];
 
 /** @param {Stage[]} stages */
