@@ -3,8 +3,8 @@ import type { Host } from "../provider/reconcile/host";
 import { describeOwner, type LedgerFile } from "../provider/reconcile/ledger";
 import { type Plan, plan, project, satisfied, show } from "../provider/reconcile/plan";
 import { type HostState, valueAt } from "../provider/reconcile/state";
+import type { Command } from "./command";
 import { hostOf, Usage } from "./host";
-import type { Command } from "./main";
 
 /** What a host's ledger claims, and the way out for a file that no stack knows any more. */
 export const claims: Command = {

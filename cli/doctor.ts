@@ -1,6 +1,6 @@
 import { checklist } from "../provider/checks/kernel";
+import type { Command } from "./command";
 import { hostOf } from "./host";
-import type { Command } from "./main";
 
 const signs = { ok: "ok     ", missing: "MISSING", unknown: "?      " };
 

@@ -3,15 +3,10 @@
 import { parseArgs } from "node:util";
 import { closeAll } from "../provider/ssh/session";
 import { claims } from "./claims";
+import type { Command } from "./command";
 import { doctor } from "./doctor";
 import { connectionOptions, Usage } from "./host";
 import { status } from "./status";
-
-/** A command: what it is for, and what it does with its arguments; it returns the exit status. */
-export interface Command {
-    usage: string;
-    run(positionals: string[], values: Record<string, string | boolean | undefined>): Promise<number>;
-}
 
 const commands: Record<string, Command> = { doctor, status, claims };
 

@@ -2,8 +2,8 @@ import type { DestinationValue, ServiceValue } from "../provider/ipvs/model";
 import { tableOf } from "../provider/kinds/ipvs";
 import { describeOwner } from "../provider/reconcile/ledger";
 import { type HostState, holders } from "../provider/reconcile/state";
+import type { Command } from "./command";
 import { hostOf, Usage } from "./host";
-import type { Command } from "./main";
 
 interface Line {
     host: string;

@@ -8,7 +8,7 @@ import { fact } from "../kinds/probe";
 import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
 import { type Claim, describeOwner, type Found, fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
-import { commandLine } from "./script";
+import { commandLine } from "./shell";
 import { type HostState, holders, hostTime, machineOf, valueAt } from "./state";
 
 /** What one resource asks of one host. */

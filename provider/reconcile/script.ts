@@ -10,10 +10,11 @@ import type { DestinationValue } from "../ipvs/model";
 import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import { type Action, type Group, groups } from "../kinds";
 import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
-import { command, quote } from "../ssh/quote";
+import { quote } from "../ssh/quote";
 import { type LedgerFile, renderLedger } from "./ledger";
 import type { FileChanges, Plan, Step } from "./plan";
 import { probeFunctions } from "./probeScript";
+import { commandLine, constant } from "./shell";
 
 /** Seconds that a script waits for another one's lock. */
 export const LOCK_WAIT = 30;
@@ -48,28 +49,6 @@ export interface Script {
     text: string;
     nonce: string;
     parts: Part[];
-}
-
-/** An action list as one line of shell, for the ledger's ready commands and for steps. */
-export function commandLine(actions: Action[]): string {
-    return actions.map(actionText).join(" && ");
-}
-
-function actionText(action: Action): string {
-    if ("run" in action) return command(...action.run);
-    if ("write" in action) return `printf '%s\\n' ${quote(action.text)} > ${quote(action.write)}`;
-    return [
-        "sh -c",
-        constant(action.script),
-        "sh",
-        ...action.words.map(quote),
-        ...(action.texts ?? []).map(constant),
-    ].join(" ");
-}
-
-/** A text of our own as one word: it may hold line breaks, which no text from outside may. */
-function constant(text: string): string {
-    return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 export function renderScript(batch: Batch): Script {

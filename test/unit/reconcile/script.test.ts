@@ -5,7 +5,8 @@ import { bootFiles, bootValue, LEDGER_DIRECTORY } from "../../../provider/kinds/
 import type { Want } from "../../../provider/kinds/want";
 import { fileName, renderLedger } from "../../../provider/reconcile/ledger";
 import { type Plan, plan, planUndo, type Request, satisfied } from "../../../provider/reconcile/plan";
-import { type Batch, commandLine, listingName, renderScript, renderWait } from "../../../provider/reconcile/script";
+import { type Batch, listingName, renderScript, renderWait } from "../../../provider/reconcile/script";
+import { commandLine } from "../../../provider/reconcile/shell";
 import { type HostState, parseSections, valueAt } from "../../../provider/reconcile/state";
 import { Sandbox, shells } from "./sandbox";
 import { deedOf, destination, requestOf, SERVICE, SYSCTL, serverKey, service, stateOf, VIP, want } from "./world";

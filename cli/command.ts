@@ -1,0 +1,5 @@
+/** A command: what it is for, and what it does with its arguments; it returns the exit status. */
+export interface Command {
+    usage: string;
+    run(positionals: string[], values: Record<string, string | boolean | undefined>): Promise<number>;
+}
