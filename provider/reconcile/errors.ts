@@ -34,3 +34,11 @@ export class StepError extends Error {
         this.message = printable(parts.filter((part) => part !== "").join("\n  "), 20_000);
     }
 }
+
+/** An error of any kind with what became of the rest of its operation. */
+export function withAftermath(error: unknown, text: string): unknown {
+    if (text === "") return error;
+    if (error instanceof StepError) return error.after(text);
+    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
+    return error;
+}

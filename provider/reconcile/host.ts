@@ -10,7 +10,7 @@ import { type Connection, connectionKey, connectionSecrets, describeConnection }
 import { ConnectionError } from "../ssh/errors";
 import { printable, redactor } from "../ssh/redact";
 import { runScript } from "../ssh/session";
-import { StepError } from "./errors";
+import { StepError, withAftermath } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, type Step, satisfied, show } from "./plan";
 import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
@@ -385,13 +385,19 @@ export class Host {
             }
             const left = plan.notes.join(" ");
             job.reject(
-                add(error, `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim()),
+                withAftermath(
+                    error,
+                    `What this operation had done on ${this.name} was taken back (compensated). ${left}`.trim(),
+                ),
             );
         } catch (second) {
             const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
             const why = second instanceof Error ? second.message : String(second);
             job.reject(
-                add(error, `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`),
+                withAftermath(
+                    error,
+                    `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`,
+                ),
             );
         }
     }
@@ -407,7 +413,7 @@ export class Host {
             await this.probe(true);
         } catch (second) {
             for (const job of jobs) {
-                job.reject(add(error, `Whether it was done is not known: ${(second as Error).message}`));
+                job.reject(withAftermath(error, `Whether it was done is not known: ${(second as Error).message}`));
             }
             return;
         }
@@ -626,12 +632,6 @@ function goalsMet(plan: Plan, state: HostState): boolean {
 
 function unchangedFiles(plan: Plan, state: HostState): boolean {
     return [...plan.during, ...plan.afterwards].every(([name, file]) => sameFile(file, state.ledger.get(name)));
-}
-
-function add(error: unknown, text: string): unknown {
-    if (error instanceof StepError) return error.after(text);
-    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
-    return error;
 }
 
 /** What to do about the refusals that are known. */

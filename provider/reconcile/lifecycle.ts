@@ -7,7 +7,7 @@ import { type Group, kindOf, type Value } from "../kinds";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
-import { StepError } from "./errors";
+import { StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
 import { type Deed, plan, type Request, satisfied } from "./plan";
@@ -269,16 +269,9 @@ async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Pro
                 );
             }
         }
-        if (left) throw new LeftBehind(withText(error, troubles.join("\n  ")));
-        throw withText(error, troubles.join("\n  "));
+        if (left) throw new LeftBehind(withAftermath(error, troubles.join("\n  ")));
+        throw withAftermath(error, troubles.join("\n  "));
     }
-}
-
-function withText(error: unknown, text: string): unknown {
-    if (text === "") return error;
-    if (error instanceof StepError) return error.after(text);
-    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
-    return error;
 }
 
 /** Under `lvs:onUnreachable: forget` a host that cannot be reached is passed over, with a warning. */

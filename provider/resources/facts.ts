@@ -1,5 +1,5 @@
 /** Facts of a host that resources decide by, out of its probe. */
-import { addressKey, parseAddressKey } from "../kinds/address";
+import { parseAddressKey } from "../kinds/address";
 import { fact, lines } from "../kinds/probe";
 import type { HostView } from "../kinds/want";
 
@@ -10,17 +10,6 @@ export function interfaceOf(view: HostView, address: string): string | undefined
         if (parts.address.split("/")[0] === address) return parts.device;
     }
     return undefined;
-}
-
-/** Whether the host has the address on this device already, as somebody else's or as ours. */
-export function holds(view: HostView, device: string, address: string): boolean {
-    return view.objects.get("address")?.has(addressKey(device, address)) ?? false;
-}
-
-/** The gateway of the default route of a family; undefined: there is none, or it has no gateway. */
-export function defaultGateway(view: HostView, family: "ipv4" | "ipv6"): string | undefined {
-    const route = lines(view.probe, family === "ipv4" ? "route" : "route6").find((line) => line.startsWith("default "));
-    return route === undefined ? undefined : /\bvia (?:inet6? )?(\S+)/.exec(route)?.[1];
 }
 
 /** What a resource's `kernel` output says: the running kernel, and what of LVS it has. */
