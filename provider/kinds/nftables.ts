@@ -122,6 +122,11 @@ export const masqueradeKind: Kind<true> = {
     describe: (key) => `masquerade ${key.replace(" ", " to ")}`,
 };
 
+/** The key of the masquerading of what goes from `source` to `destination`, by default to anywhere. */
+export function masqueradeKey({ source, destination }: { source: string; destination?: string | undefined }): string {
+    return `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`;
+}
+
 const CHAIN = `${TABLE} postrouting_masquerade`;
 
 const ADD_ONCE = `

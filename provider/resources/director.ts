@@ -4,9 +4,10 @@ import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
 import { parseServiceKey } from "../ipvs/model";
 import type { Value } from "../kinds";
-import { TABLE } from "../kinds/nftables";
+import { masqueradeKey, TABLE } from "../kinds/nftables";
 import type { Want } from "../kinds/want";
 import { kernelOf } from "./facts";
+import { reflectDirector } from "./reflect";
 import type { Resource } from "./resource";
 import { directorBase, serviceHostFindings, serviceWants, settingWant } from "./rules";
 
@@ -41,23 +42,7 @@ export const director: Resource<DirectorInputs> = {
     ],
     findings: directorFindings,
     report: (_, [host]) => ({ kernel: host === undefined ? undefined : kernelOf(host) }),
-    reflect: (inputs, found) => {
-        const sysctls = { ...inputs.sysctls };
-        for (const name of Object.keys(sysctls)) {
-            const value = found.get(`sysctl ${name}`);
-            if (typeof value === "string") sysctls[name] = value;
-        }
-        const timeouts = { ...inputs.timeouts };
-        for (const name of ["tcp", "tcpfin", "udp"] as const) {
-            const value = found.get(`timeout ${name}`);
-            if (typeof value === "number") timeouts[name] = value;
-        }
-        return {
-            ...inputs,
-            ...(inputs.sysctls === undefined ? {} : { sysctls }),
-            ...(inputs.timeouts === undefined ? {} : { timeouts }),
-        };
-    },
+    reflect: reflectDirector,
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
 };
 
@@ -108,13 +93,7 @@ function ftpWants(ports: number[]): Want[] {
 function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>): Want[] {
     return [
         { kind: "table", key: TABLE, value: "1" },
-        ...list.map(
-            ({ source, destination }): Want => ({
-                kind: "masquerade",
-                key: `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`,
-                value: true as Value,
-            }),
-        ),
+        ...list.map((each): Want => ({ kind: "masquerade", key: masqueradeKey(each), value: true as Value })),
         { kind: "sysctl", key: "net.ipv4.vs.conntrack", value: "1" },
     ];
 }

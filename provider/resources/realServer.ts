@@ -10,9 +10,9 @@ import { DEVICE_PREFIX } from "../kinds/kind";
 import { interfaceSysctl } from "../kinds/sysctl";
 import type { HostView, Part, Want } from "../kinds/want";
 import { interfaceOf, kernelOf } from "./facts";
+import { reflectRule, reflectSysctls } from "./reflect";
 import type { ConnectionReference, Resource } from "./resource";
 import { bootWant, destinationWants, directorBase, settingWant } from "./rules";
-import { reflectRule } from "./virtualService";
 
 /** A real server: the rule on the director, and the real server's own side over its own connection. */
 export const realServer: Resource<RealServerInputs> = {
@@ -35,7 +35,8 @@ export const realServer: Resource<RealServerInputs> = {
     },
     reflect: (inputs, found) => {
         const value = found.get(`destination ${ruleKey(inputs)}`);
-        return value === undefined ? inputs : reflectRule(inputs, value as DestinationValue);
+        const own = reflectSysctls(inputs, found);
+        return value === undefined ? own : reflectRule(own, value as unknown as DestinationValue);
     },
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
 };

@@ -1,6 +1,7 @@
 /** What a resource is to the rest: pure functions from its inputs to what it wants of each host. */
 import type { z } from "zod";
 import type { Finding, HostView, Part } from "../kinds/want";
+import type { Found } from "./reflect";
 
 /** A connection as inputs name it: a name in `lvs:hosts`, or the connection itself. */
 export type ConnectionReference = string | Record<string, unknown>;
@@ -20,7 +21,7 @@ export interface Resource<Inputs extends object = object> {
     /** Outputs from the hosts as they are, in the order of the parts: only what somebody reads. */
     report(inputs: Inputs, hosts: HostView[]): Record<string, unknown>;
     /** The inputs with the values that were found, where an input of their own shows the object that differs. */
-    reflect(inputs: Inputs, found: ReadonlyMap<string, unknown>): Inputs;
+    reflect(inputs: Inputs, found: Found): Inputs;
     /** How the declaration is meant. */
     manner(inputs: Inputs): { adopt: boolean; deleteForeign: boolean };
 }

@@ -1,10 +1,10 @@
 import { hostFindings } from "../checks/host";
 import { virtualServiceFindings } from "../checks/virtualService";
-import { destinationValue } from "../inputs/realServer";
 import { identityOf } from "../inputs/reference";
-import { realServersOf, type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
-import { type DestinationValue, destinationKey, type ServiceValue, serviceKey } from "../ipvs/model";
+import { type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
+import { serviceKey } from "../ipvs/model";
 import type { Want } from "../kinds/want";
+import { reflectService } from "./reflect";
 import type { Resource } from "./resource";
 import { directorBase, serviceHostFindings, serviceWants } from "./rules";
 
@@ -39,7 +39,7 @@ export const virtualService: Resource<VirtualServiceInputs> = {
     ],
     findings: virtualServiceFindings,
     report: () => ({}),
-    reflect,
+    reflect: (inputs, found) => reflectService(identityOf(inputs), inputs, found),
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: inputs.deleteForeign ?? false }),
 };
 
@@ -52,47 +52,4 @@ function wants(inputs: VirtualServiceInputs): Want[] {
 
 function withFamily(inputs: VirtualServiceInputs) {
     return inputs.fwmark === undefined ? inputs : { ...inputs, family: inputs.family ?? "ipv4" };
-}
-
-/** Scheduler, persistence and the real servers' rules as they were found. */
-function reflect(inputs: VirtualServiceInputs, found: ReadonlyMap<string, unknown>): VirtualServiceInputs {
-    const id = identityOf(inputs);
-    const service = found.get(`service ${serviceKey(id)}`) as ServiceValue | undefined;
-    const servers = Object.fromEntries(
-        Object.entries(inputs.realServers ?? {}).map(([key, fields]) => {
-            const { address, port } = realServersOf(id, { realServers: { [key]: fields } })[0]!;
-            const value = found.get(`destination ${destinationKey(serviceKey(id), address, port)}`);
-            return [key, value === undefined ? fields : reflectRule(fields, value as DestinationValue)];
-        }),
-    );
-    return {
-        ...inputs,
-        ...(inputs.realServers === undefined ? {} : { realServers: servers }),
-        ...(service === undefined ? {} : reflectService(inputs, service)),
-    };
-}
-
-function reflectService(
-    inputs: VirtualServiceInputs,
-    { scheduler, persistence }: ServiceValue,
-): Partial<VirtualServiceInputs> {
-    return {
-        ...(scheduler === (inputs.scheduler ?? "wlc") ? {} : { scheduler }),
-        ...(inputs.persistence === undefined && persistence === null
-            ? {}
-            : {
-                  persistence:
-                      persistence === null ? undefined : { ...inputs.persistence, timeout: persistence.timeout },
-              }),
-    };
-}
-
-/** A rule's fields as they were found, where they differ from what is declared. */
-export function reflectRule<T extends Parameters<typeof destinationValue>[0]>(fields: T, found: DestinationValue): T {
-    const wanted = destinationValue(fields);
-    const changed: Partial<Record<keyof DestinationValue, unknown>> = {};
-    for (const name of ["forwarding", "weight", "upperThreshold", "lowerThreshold"] as const) {
-        if (found[name] !== wanted[name]) changed[name] = found[name];
-    }
-    return { ...fields, ...changed };
 }
