@@ -12,7 +12,8 @@ export const claims: Command = {
         "    lvs claims list HOST [--json]               what is declared on this host, by whom, and whether it is so\n" +
         "    lvs claims release HOST FILE [--restore]    forget a ledger file; --restore also undoes what it claims",
     async run([verb, target, file], values) {
-        const host = hostOf(target, values);
+        if (target === undefined) throw new Usage("lvs claims: list HOST, or release HOST FILE [--restore]");
+        const { host } = await hostOf(target, values);
         if (verb === "list") return list(await host.read(), values["json"] === true);
         if (verb === "release" && file !== undefined) return release(host, file, values["restore"] === true);
         throw new Usage("lvs claims: list HOST, or release HOST FILE [--restore]");

@@ -8,7 +8,7 @@ const signs = { ok: "ok     ", missing: "MISSING", unknown: "?      " };
 export const doctor: Command = {
     usage: "    lvs doctor HOST [--json]                    what this host's kernel and programs have of LVS",
     async run([target], values) {
-        const items = checklist(await hostOf(target, values).read());
+        const items = checklist(await (await hostOf(target, values)).host.read());
         const bad = items.some(({ state, remedy }) => state === "missing" && remedy !== undefined);
         if (values["json"] === true)
             process.stdout.write(`${JSON.stringify({ host: target, ok: !bad, items }, null, 4)}\n`);

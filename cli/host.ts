@@ -1,6 +1,8 @@
-/** Hosts on the command line. */
+/** Hosts on the command line: by address, by their names in the stack's `lvs:hosts`, or all that stand there. */
+import { resolveConnection } from "../provider/dynamic/config";
 import { type Host, hostAt } from "../provider/reconcile/host";
 import { type Connection, connectionSchema } from "../provider/ssh/connection";
+import { hostsOfStack, projectAtHand } from "./stack";
 
 export class Usage extends Error {}
 
@@ -8,21 +10,73 @@ export const connectionOptions = {
     identity: { type: "string", short: "i" },
     "known-hosts": { type: "string" },
     sudo: { type: "boolean" },
+    stack: { type: "string", short: "s" },
 } as const;
 
-type Values = Record<string, string | boolean | undefined>;
+export type Values = Record<string, string | boolean | undefined>;
 
-/** The queue of a host given as `[USER@]HOST[:PORT]`. */
-export function hostOf(argument: string | undefined, values: Values): Host {
-    return hostAt(connectionOf(argument, values), {
-        commandTimeout: 60,
-        say: (line) => process.stderr.write(`${line}\n`),
-    });
+/** A host and what the user calls it. */
+export interface NamedHost {
+    name: string;
+    host: Host;
 }
 
-export function connectionOf(argument: string | undefined, values: Values): Connection {
-    const match = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(argument ?? "");
-    if (match === null) throw new Usage(`expected [USER@]HOST[:PORT], got ${JSON.stringify(argument ?? "")}`);
+/**
+ * The hosts of these arguments, each once: a name in `lvs:hosts` of the stack that is selected in this directory (or of
+ * `--stack`), with its own credentials, else `[USER@]HOST[:PORT]`. Without arguments every connection of `lvs:hosts`.
+ */
+export async function hostsOf(targets: string[], values: Values): Promise<NamedHost[]> {
+    const hosts =
+        targets.length === 0 ? await everyHost(values) : await Promise.all(targets.map((each) => hostOf(each, values)));
+    return hosts.filter(({ host }, index) => hosts.findIndex((each) => each.host === host) === index);
+}
+
+/** The host of one argument, as in {@link hostsOf}. */
+export async function hostOf(target: string | undefined, values: Values): Promise<NamedHost> {
+    if (target === undefined) throw new Usage("name a host: [USER@]HOST[:PORT], or its name in lvs:hosts");
+    const mayBeName = !/[@[]/.test(target) && (values["stack"] !== undefined || projectAtHand());
+    const known = mayBeName ? await stackHosts(values, "quietly") : {};
+    return Object.hasOwn(known, target)
+        ? { name: target, host: queueOf(connectionNamed(known, target)) }
+        : { name: target, host: queueOf(connectionOf(target, values)) };
+}
+
+async function everyHost(values: Values): Promise<NamedHost[]> {
+    const known = await stackHosts(values, "or fail");
+    if (Object.keys(known).length === 0) throw new Usage("lvs:hosts of this stack is empty: name the hosts");
+    return Object.keys(known).map((name) => ({ name, host: queueOf(connectionNamed(known, name)) }));
+}
+
+const asked = new Map<string, Promise<Record<string, unknown>>>();
+
+/** `lvs:hosts`, asked for once. A host may be named by its address where the stack cannot be had; then that is only told. */
+async function stackHosts(values: Values, manner: "quietly" | "or fail"): Promise<Record<string, unknown>> {
+    const stack = values["stack"] as string | undefined;
+    const answer = asked.get(stack ?? "") ?? hostsOfStack(stack);
+    asked.set(stack ?? "", answer);
+    try {
+        return await answer;
+    } catch (error) {
+        const { message } = error as Error;
+        if (manner === "or fail")
+            throw new Usage(`no host is named, and the stack's lvs:hosts cannot be had: ${message}`);
+        if (stack !== undefined) throw error;
+        tell(`note: lvs:hosts of the stack is not looked at: ${message}`);
+        return {};
+    }
+}
+
+/** A person waits: a host that does not answer is tried once, unless its connection says otherwise. */
+function connectionNamed(hosts: Record<string, unknown>, name: string): Connection {
+    const given = hosts[name];
+    const patient = given !== null && typeof given === "object" ? { dialErrorLimit: 1, ...given } : given;
+    return resolveConnection({ hosts: { [name]: patient }, onUnreachable: "fail", commandTimeout: 60 }, name, "");
+}
+
+/** A connection by address, with the options of the command line. */
+export function connectionOf(target: string, values: Values): Connection {
+    const match = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(target);
+    if (match === null) throw new Usage(`expected [USER@]HOST[:PORT], got ${JSON.stringify(target)}`);
     const [, user, host = "", port] = match;
     const parsed = connectionSchema.safeParse({
         host: host.replace(/^\[|\]$/g, ""),
@@ -36,4 +90,13 @@ export function connectionOf(argument: string | undefined, values: Values): Conn
     if (!parsed.success)
         throw new Usage(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n"));
     return parsed.data;
+}
+
+function queueOf(connection: Connection): Host {
+    return hostAt(connection, { commandTimeout: 60, say: tell });
+}
+
+/** To the person, beside what the command prints. */
+export function tell(line: string): void {
+    process.stderr.write(`${line}\n`);
 }

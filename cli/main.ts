@@ -16,11 +16,14 @@ ${Object.values(commands)
     .map(({ usage }) => usage)
     .join("\n")}
 
-Where HOST is [USER@]HOST[:PORT]; options of the connection:
+Where HOST is a name in lvs:hosts of the Pulumi stack that is selected in this directory, or [USER@]HOST[:PORT]; without
+any [HOST…], all of lvs:hosts. Options:
+    -s, --stack NAME       another stack than the selected one
+    --json                 machine-readable
+Of hosts that are given by address:
     -i, --identity FILE    private key (default: the SSH agent, SSH_AUTH_SOCK)
     --known-hosts FILE     known_hosts file (default: ~/.ssh/known_hosts)
     --sudo                 become root by sudo -n
-    --json                 machine-readable
 `;
 
 async function main(): Promise<number> {

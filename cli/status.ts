@@ -3,7 +3,7 @@ import { tableOf } from "../provider/kinds/ipvs";
 import { describeOwner } from "../provider/reconcile/ledger";
 import { type HostState, holders } from "../provider/reconcile/state";
 import type { Command } from "./command";
-import { hostOf, Usage } from "./host";
+import { hostsOf } from "./host";
 
 interface Line {
     host: string;
@@ -16,11 +16,10 @@ interface Line {
 
 /** What the kernels hold, beside who declared it. */
 export const status: Command = {
-    usage: "    lvs status HOST… [--json]                   services and real servers, connections, and who declared them",
+    usage: "    lvs status [HOST…] [--json]                 services and real servers, connections, and who declared them",
     async run(targets, values) {
-        if (targets.length === 0) throw new Usage("lvs status: name at least one host");
         const lines: Line[] = [];
-        for (const target of targets) lines.push(...linesOf(target, await hostOf(target, values).read()));
+        for (const { name, host } of await hostsOf(targets, values)) lines.push(...linesOf(name, await host.read()));
         if (values["json"] === true) process.stdout.write(`${JSON.stringify(lines, null, 4)}\n`);
         else for (const line of lines) process.stdout.write(`${print(line)}\n`);
         return 0;

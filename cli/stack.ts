@@ -1,0 +1,64 @@
+/** The Pulumi stack that this directory's project has selected, asked of the user's own `pulumi`. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { readConfig } from "../provider/dynamic/config";
+
+/** Seconds for one answer of `pulumi`: its backend may be far away. */
+const LIMIT = 120;
+
+/** Whether `pulumi` would find a project here: its file is in this directory or in one above it. */
+export function projectAtHand(directory = process.cwd()): boolean {
+    if (["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"].some((name) => existsSync(join(directory, name)))) return true;
+    const above = dirname(directory);
+    return above !== directory && projectAtHand(above);
+}
+
+/**
+ * The connections in the stack's `lvs:hosts`, decrypted, by name; none where the stack has no such key. `stack`: default
+ * the one that is selected.
+ *
+ * @throws when there is no project or no stack, or its secrets cannot be decrypted: with what `pulumi` said.
+ */
+export async function hostsOfStack(stack?: string): Promise<Record<string, unknown>> {
+    const { status, stdout, stderr } = await pulumi(["config", "get", "lvs:hosts", ...named(stack)]);
+    if (status !== 0 && /configuration key .* not found/.test(stderr)) return {};
+    if (status !== 0) throw new Error(`\`pulumi config get lvs:hosts\` failed: ${firstError(stderr)}`);
+    return readConfig((key) => (key === "lvs:hosts" ? stdout.trim() : undefined)).hosts;
+}
+
+function named(stack: string | undefined): string[] {
+    return stack === undefined ? [] : ["--stack", stack];
+}
+
+/** What `pulumi` complained of, on one line: of its standard error alone, because the other holds secrets. */
+function firstError(stderr: string): string {
+    const lines = stderr.split("\n").map((line) => line.trim());
+    return lines.find((line) => line.startsWith("error: "))?.slice("error: ".length) ?? lines.join(" ").trim();
+}
+
+function pulumi(words: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    return new Promise((resolve, reject) => {
+        const child = spawn("pulumi", [...words, "--non-interactive"], {
+            stdio: ["ignore", "pipe", "pipe"],
+            env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
+            timeout: LIMIT * 1000,
+        });
+        let stdout = "";
+        let stderr = "";
+        child.stdout.setEncoding("utf8").on("data", (text: string) => {
+            stdout += text;
+        });
+        child.stderr.setEncoding("utf8").on("data", (text: string) => {
+            stderr += text;
+        });
+        child.once("error", (error: NodeJS.ErrnoException) =>
+            reject(
+                error.code === "ENOENT" ? new Error("there is no `pulumi` on the PATH to ask for the stack") : error,
+            ),
+        );
+        child.once("close", (status, signal) =>
+            resolve({ status, stdout, stderr: signal === null ? stderr : `it was ended after ${LIMIT} s` }),
+        );
+    });
+}
