@@ -1,8 +1,9 @@
 /** The numbers of connections, as the kernel counts them: never part of a value. */
+import * as ipaddr from "ipaddr.js";
 import { hostPort, kernelAddress } from "./address";
 import { headerLength, protocolListed } from "./heading";
 import { type Line, linesOf, reading, unreadable, Words } from "./lines";
-import { familyOfService, isMark, serviceKey } from "./model";
+import { familyOfService, isMark, parseDestinationKey, serviceKey } from "./model";
 
 const CONNECTIONS = "/proc/net/ip_vs";
 
@@ -97,4 +98,17 @@ function hexAddressAndPort(line: Line, word: string): [address: string, port: nu
 
 function dotted(hex: string): string {
     return [0, 2, 4, 6].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join(".");
+}
+
+/**
+ * A basic regular expression for the lines of /proc/net/ip_vs_conn that are established connections to a real server,
+ * whatever service they came by. Port 0 is every port.
+ */
+export function establishedTo(destination: string): string {
+    const { address, port } = parseDestinationKey(destination, kernelAddress);
+    const bytes = ipaddr.parse(address).toByteArray();
+    const hex = Buffer.from(bytes).toString("hex");
+    const shown = bytes.length === 4 ? hex.toUpperCase() : hex.match(/.{4}/g)!.join(":");
+    const portShown = port === 0 ? "[0-9A-F]*" : port.toString(16).toUpperCase().padStart(4, "0");
+    return ` ${shown} ${portShown} ESTABLISHED `;
 }

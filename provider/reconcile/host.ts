@@ -13,7 +13,7 @@ import { runScript } from "../ssh/session";
 import { StepError, withAftermath } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, type Step, satisfied, show } from "./plan";
-import { type Batch, LOCK_WAIT, renderScript, renderWait, type Script, sameFile } from "./script";
+import { type Batch, LOCK_WAIT, renderOutlast, renderScript, renderWait, type Script, sameFile } from "./script";
 import { type HostState, hostTime, machineOf, parseSections, parseState, valueAt } from "./state";
 
 /** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
@@ -152,6 +152,29 @@ export class Host {
             plan: (state) => planUndo(deed, state),
         });
         return outcome.notes;
+    }
+
+    /**
+     * Waits until the connections that these real servers have now are over, outside the lock, at most so many seconds
+     * after the first attempt. To wait is a courtesy: where the host does not answer, the work goes on and meets that.
+     */
+    async outlast(keys: string[], seconds: number): Promise<void> {
+        for (let slice = 0; slice <= seconds / WAIT_SLICE + 1; slice++) {
+            const script = renderOutlast(keys, seconds, WAIT_SLICE);
+            let said = "";
+            try {
+                const result = await runScript(this.connection, script.text, { timeout: WAIT_SLICE + 15 });
+                said = parseSections(String(result.stdout), script.nonce)["left"]?.trim() ?? "";
+            } catch (error) {
+                this.options.say(`${this.name}: waiting for connections: ${(error as Error).message}`);
+                continue;
+            }
+            const [left = 0, more = 0] = said.split(" ").map(Number);
+            if (left === 0) return;
+            const what = `${this.name}: ${keys.join(", ")}: ${left} connections that began by the former forwarding method`;
+            this.options.say(more > 0 ? `${what} go on, at most ${more} s more` : `${what} are cut off`);
+            if (more <= 0) return;
+        }
     }
 
     private wantToSee(keys: string[], wanted: readonly Group[]): boolean {

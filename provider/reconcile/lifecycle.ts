@@ -75,8 +75,15 @@ export async function update(
         const outcomes = new Map<HostPart, Outcome>();
         for (const part of parts) {
             const isNew = !former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
-            const phase = part.role === "director" && !isNew ? "all" : "claim";
+            const phase =
+                part.role === "director" && !isNew && turned(former.parts, part).length === 0 ? "all" : "claim";
             outcomes.set(part, await carryOut(doing, part, phase, isNew, formerly));
+        }
+        if ([...outcomes.values()].some(({ pending }) => pending > 0)) {
+            for (const part of parts) {
+                const keys = turned(former.parts, part);
+                if (keys.length > 0 && part.drain > 0) await hostOf(part, around).outlast(keys, part.drain);
+            }
         }
         for (const part of [...parts].reverse()) {
             if (outcomes.get(part)!.pending > 0)
@@ -92,6 +99,28 @@ export async function update(
         }
         return parts.map((part) => outcomes.get(part)!.state);
     });
+}
+
+/**
+ * Real servers that get their packets another way from now on. Connections that are there go on by the old way, so what
+ * that needs (VIP, tunnel, forwarding) is taken down only after them.
+ */
+function turned(former: HostPart[], part: HostPart): string[] {
+    if (part.role !== "director") return [];
+    const way = ({ value }: { value: Value }) => {
+        const { forwarding, tunnel } = value as Record<string, Value>;
+        return JSON.stringify([forwarding, tunnel]);
+    };
+    const before = former.filter(({ role }) => role === "director").flatMap((old) => old.wants(undefined));
+    return part
+        .wants(undefined)
+        .filter(({ kind }) => kind === "destination")
+        .filter((want) =>
+            before.some(
+                ({ kind, key, value }) => kind === want.kind && key === want.key && way({ value }) !== way(want),
+            ),
+        )
+        .map(({ key }) => key);
 }
 
 /** Releases what the resource claims, on the director first. */

@@ -5,7 +5,8 @@
  * It is one function, called on its last line without arguments, so that half a script does nothing. It ignores HUP and
  * PIPE, lets its steps write to files in /run, and writes to the channel once, after the ledger.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { establishedTo } from "../ipvs/connections";
 import type { DestinationValue } from "../ipvs/model";
 import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import { type Action, type Group, groups } from "../kinds";
@@ -318,6 +319,47 @@ while :; do
     sleep 1
 done
 printf '\\n%s left\\n%s\\n' ${nonce} "$left"
+}
+lvs_main
+`;
+    return { text, nonce };
+}
+
+/**
+ * Waits until the connections that these real servers have when it runs first are over: the kernel keeps sending each
+ * connection the way that it began. Which they are, and the deadline, stand in /run, so that a later attempt goes on
+ * waiting; a reboot ends connections, too. Answers how many are left, and for how many more seconds.
+ */
+export function renderOutlast(keys: string[], seconds: number, slice: number): { text: string; nonce: string } {
+    const nonce = randomBytes(12).toString("hex");
+    const file = `/run/pulumi-lvs/outlast.${createHash("sha256")
+        .update([...keys].sort().join())
+        .digest("hex")
+        .slice(0, 12)}`;
+    const lines = keys.flatMap((key) => ["-e", quote(establishedTo(key))]).join(" ");
+    const text = `lvs_main() {
+trap '' PIPE
+LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
+umask 077
+f=${file}
+until=0
+now=$(date +%s)
+[ ! -r $f ] || read -r until < $f
+if [ "\${until:-0}" -le "$now" ]; then
+    until=$((now + ${seconds}))
+    mkdir -p /run/pulumi-lvs
+    { echo $until; grep ${lines} /proc/net/ip_vs_conn | sed 's/ ESTABLISHED .*//'; } > $f.new && mv -f $f.new $f
+fi
+n=0
+while :; do
+    left=$(sed -n 's/ ESTABLISHED .*//p' /proc/net/ip_vs_conn | grep -cFxf $f)
+    now=$(date +%s)
+    n=$((n + 1))
+    [ "\${left:-0}" -gt 0 ] && [ "$now" -lt "$until" ] && [ $n -le ${Math.max(1, Math.floor(slice))} ] || break
+    sleep 1
+done
+[ "\${left:-0}" -gt 0 ] && [ "$now" -lt "$until" ] || rm -f $f
+printf '\\n%s left\\n%s %s\\n' ${nonce} "\${left:-0}" $((until - now))
 }
 lvs_main
 `;

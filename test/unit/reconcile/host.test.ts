@@ -320,6 +320,43 @@ describe("over several hosts", () => {
         expect(sandboxes.get(rs2)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
     });
 
+    test("what a former forwarding method needs stays until its connections are over, and then goes", async () => {
+        const [rs1, , dir] = names();
+        const rule = (way: string) => [
+            want("service", SERVICE, service()),
+            want("destination", serverKey("192.0.2.21"), destination(1, way)),
+        ];
+        const vip = want("address", "lo/192.0.2.100/32", { deprecated: false });
+        const drained = (wants: Want[]): HostPart => ({ ...part(dir, wants), drain: 60 });
+        const byRoute = [part(rs1, [want("sysctl", SYSCTL, "1"), vip], "realServer"), drained(rule("dr"))];
+        const byNat = [
+            part(rs1, [want("sysctl", SYSCTL, "1")], "realServer"),
+            drained([want("forwarding", "ipv4", { on: true }), ...rule("nat")]),
+        ];
+        const connection = "TCP C0000201 D431 C0000264 0050 C0000215 0050 ESTABLISHED 9\n";
+        await createResource(identity, byRoute, manner, around());
+        const there = () => sandboxes.get(rs1)!.read("state/address").includes("192.0.2.100/32");
+
+        for (const [before, now, stays] of [
+            [byRoute, byNat, there],
+            [byNat, byRoute, () => sandboxes.get(dir)!.read("proc/sys/net/ipv4/ip_forward") === "1\n"],
+        ] as const) {
+            sandboxes.get(dir)!.write("proc/net/ip_vs_conn", connection);
+            const going = update(identity, { identity, parts: before }, now, manner, around());
+            await until(() =>
+                sandboxes
+                    .get(dir)!
+                    .list("run/pulumi-lvs")
+                    .some((name) => name.startsWith("outlast.")),
+            );
+            expect(stays()).toBe(true);
+            sandboxes.get(dir)!.write("proc/net/ip_vs_conn", "");
+            await going;
+            expect(stays()).toBe(false);
+        }
+        expect(said.join()).toBe("");
+    });
+
     test("a clone that carries the ledger of another machine is no other way to that machine", async () => {
         const [rs1, rs2] = names();
         const wants = [want("sysctl", SYSCTL, "1")];

@@ -5,7 +5,7 @@ import { bootFiles, bootValue, LEDGER_DIRECTORY } from "../../../provider/kinds/
 import type { Want } from "../../../provider/kinds/want";
 import { fileName, renderLedger } from "../../../provider/reconcile/ledger";
 import { type Plan, plan, planUndo, type Request, satisfied } from "../../../provider/reconcile/plan";
-import { type Batch, listingName, renderScript, renderWait } from "../../../provider/reconcile/script";
+import { type Batch, listingName, renderOutlast, renderScript, renderWait } from "../../../provider/reconcile/script";
 import { commandLine } from "../../../provider/reconcile/shell";
 import { type HostState, parseSections, valueAt } from "../../../provider/reconcile/state";
 import { Sandbox, shells } from "./sandbox";
@@ -247,6 +247,39 @@ describe("a script", () => {
         expect(left()).toBe("");
         host.write("state/active", "192.0.2.21:80 17\n");
         expect(left()).toBe("17");
+    });
+
+    promise(
+        "connections that were there are outlasted, later ones are not, and no further attempt moves the deadline",
+        () => {
+            fresh();
+            const line = (port: string, state = "ESTABLISHED") =>
+                `TCP C0000201 ${port} C0000264 0050 C0000215 0050 ${state.padEnd(11)} ${Math.floor(Math.random() * 900)}\n`;
+            const other = "TCP C0000201 9999 C0000264 0050 C0000216 0050 ESTABLISHED     899\n";
+            const table = (...lines: string[]) =>
+                host.write("proc/net/ip_vs_conn", `Pro FromIP   FPrt ToIP     TPrt\n${lines.join("")}${other}`);
+            const attempt = () => {
+                const { text, nonce } = renderOutlast([server], 40, 1);
+                return parseSections(host.run(text).stdout, nonce)["left"]?.trim().split(" ").map(Number);
+            };
+            table(line("D431"), line("D432"), line("D433", "FIN_WAIT"));
+            const [, first] = attempt()!;
+            table(line("D432"), line("D434"));
+            const [left, more] = attempt()!;
+            expect(left).toBe(1);
+            expect(more).toBeLessThan(first!);
+            table(line("D432", "FIN_WAIT"), line("D434"));
+            expect(attempt()![0]).toBe(0);
+            expect(host.list("run/pulumi-lvs")).toEqual([]);
+        },
+    );
+
+    promise("at the deadline the wait is over, whatever is left", () => {
+        fresh();
+        host.write("proc/net/ip_vs_conn", "TCP C0000201 D431 C0000264 0050 C0000215 0050 ESTABLISHED 9\n");
+        const { text, nonce } = renderOutlast([server], 1, 9);
+        expect(parseSections(host.run(text).stdout, nonce)["left"]?.trim()).toBe("1 0");
+        expect(host.list("run/pulumi-lvs")).toEqual([]);
     });
 
     for (const key of ["fwm/1", "fwm6/4294967295", "fwm/2147483650", "udp/[2001:db8::1]:53"])
