@@ -13,7 +13,7 @@ export const connectionOptions = {
     stack: { type: "string", short: "s" },
 } as const;
 
-export type Values = Record<string, string | boolean | undefined>;
+export type Values = Readonly<Record<string, string | boolean | string[] | undefined>>;
 
 /** A host and what the user calls it. */
 export interface NamedHost {

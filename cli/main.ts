@@ -6,9 +6,10 @@ import { claims } from "./claims";
 import type { Command } from "./command";
 import { doctor } from "./doctor";
 import { connectionOptions, Usage } from "./host";
+import { importing } from "./import";
 import { status } from "./status";
 
-const commands: Record<string, Command> = { doctor, status, claims };
+const commands: Record<string, Command> = { doctor, status, claims, import: importing };
 
 const HELP = `lvs: looks at the hosts of a Linux Virtual Server
 
@@ -32,6 +33,10 @@ async function main(): Promise<number> {
             ...connectionOptions,
             json: { type: "boolean" },
             restore: { type: "boolean" },
+            name: { type: "string" },
+            "real-server": { type: "string", multiple: true },
+            format: { type: "string" },
+            out: { type: "string" },
             help: { type: "boolean", short: "h" },
         },
         allowPositionals: true,

@@ -3,6 +3,7 @@
  * `npm run docs`: writes docs/reference/ from what the code says of itself: fields, ranges and descriptions from the
  * provider's schemas (zod), the rest from the SDK's doc comments. `pages()` is what a test compares the files with.
  */
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -58,13 +59,14 @@ export function pages(load) {
         "connection.md": connectionPage(rowsOf(load("provider/ssh/connection").connectionSchema, standsFor)),
         "lvscluster.md": clusterPage(comments),
         "config.md": configPage(),
+        "commands.md": commandsPage(),
         "codes.md": codesPage(load("provider/checks/codes").codes),
     };
 }
 
 function indexPage() {
     return page("Reference", [
-        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)\n- [Codes of errors and warnings](codes.md)",
+        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)\n- [Commands](commands.md)\n- [Codes of errors and warnings](codes.md)",
     ]);
 }
 
@@ -156,6 +158,15 @@ function configPage() {
             Object.entries(CONFIG).map(([key, text]) => [`\`${key}\``, text]),
         ),
         "For `refresh` and `destroy` Pulumi hands a dynamic provider the configuration that the last `up` saved. `lvs:onUnreachable` and `lvs:commandTimeout` are therefore looked up in `Pulumi.<stack>.yaml` first, and hold at once where they stand there in clear; a change of `lvs:hosts` holds from the next `up`.",
+    ]);
+}
+
+/** What `lvs --help` prints. */
+function commandsPage() {
+    const help = execFileSync(process.execPath, [join(root, "dist", "cli", "main.js"), "--help"], { encoding: "utf8" });
+    return page("Commands", [
+        "`npx lvs` looks at hosts beside Pulumi. Guides: [taking over a director](../guides/adopt.md), [draining](../guides/drain.md), [the ledger](../ledger.md).",
+        `\`\`\`text\n${help.trimEnd()}\n\`\`\``,
     ]);
 }
 
