@@ -76,7 +76,7 @@ export function resolveConnection(config: Config, reference: ConnectionReference
         );
     }
     const parsed = connectionSchema.safeParse(raw);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return named ? { ...parsed.data, name: reference } : parsed.data;
     const where = named ? `config lvs:hosts["${reference as string}"]` : property;
     throw new Error(
         parsed.error.issues.map((issue) => `${[where, ...issue.path].join(".")}: ${issue.message}`).join("\n"),

@@ -1,3 +1,4 @@
+import { ConnectionError } from "../ssh/errors";
 import { printable } from "../ssh/redact";
 
 /** What went wrong on a host: which host, which step, what came back, and what to do about it. */
@@ -15,30 +16,21 @@ export class StepError extends Error {
         /** What to do. */
         readonly remedy: string,
         /** What happened to the rest: undone, or what is left. */
-        public aftermath: string = "",
+        readonly aftermath: string = "",
     ) {
-        super();
-        this.compose();
-    }
-
-    /** Adds what became of the operation's other steps. */
-    after(text: string): this {
-        this.aftermath = [this.aftermath, text].filter((part) => part !== "").join(" ");
-        this.compose();
-        return this;
-    }
-
-    private compose(): void {
-        const parts = [`${this.host}: ${this.step}: ${this.reason} [${this.code}]`, this.remedy, this.aftermath];
+        const parts = [`${host}: ${step}: ${reason} [${code}]`, remedy, aftermath];
         // What came from a host may hold a terminal's control sequences.
-        this.message = printable(parts.filter((part) => part !== "").join("\n  "), 20_000);
+        super(printable(parts.filter((part) => part !== "").join("\n  "), 20_000));
     }
 }
 
-/** An error of any kind with what became of the rest of its operation. */
+/** An error of any kind with what became of the rest of its operation: a new one, for several operations may share one. */
 export function withAftermath(error: unknown, text: string): unknown {
-    if (text === "") return error;
-    if (error instanceof StepError) return error.after(text);
-    if (error instanceof Error) error.message = `${error.message}\n  ${text}`;
-    return error;
+    if (text === "" || !(error instanceof Error)) return error;
+    if (error instanceof StepError) {
+        const { code, host, step, reason, remedy, aftermath } = error;
+        return new StepError(code, host, step, reason, remedy, aftermath === "" ? text : `${aftermath} ${text}`);
+    }
+    if (error instanceof ConnectionError) return error.with({ remedy: `${error.remedy}\n  ${text}` });
+    return new Error(`${error.message}\n  ${text}`, { cause: error });
 }

@@ -9,7 +9,8 @@
  *     sequence 12
  *     machine <machine-id> <product uuid>
  *     boot yes
- *     claim <rank> <kind> <key> <value> <found> <command>      (separated by tabs)
+ *     claim <rank> <kind> <key> <value> <found> <command>      (separated by tabs; while a value is changed, the one
+ *                                                              that it has until then stands before the command)
  *     end <number of lines before it>                          (by which a file that is not whole is known)
  */
 import { createHash } from "node:crypto";
@@ -26,6 +27,8 @@ export interface Claim {
     key: string;
     value: Value;
     found: Found;
+    /** The value that was ours until now, while a change of it is under way. */
+    was?: Value;
     /** The ready command that sets it at boot: shell text, may be empty. */
     command: string;
 }
@@ -106,6 +109,7 @@ export function renderLedger(file: LedgerFile): string {
                     claim.key,
                     JSON.stringify(claim.value),
                     claim.found.state === "present" ? JSON.stringify(claim.found.value) : claim.found.state,
+                    ...(claim.was === undefined ? [] : [JSON.stringify(claim.was)]),
                     escapeCommand(claim.command),
                 ].join("\t"),
             ),
@@ -179,9 +183,12 @@ export function parseLedger(name: string, text: string): LedgerFile {
 }
 
 function parseClaim(name: string, line: string): Claim {
-    const [, rank, kind, key, value, found, command] = line.split("\t");
+    const fields = line.split("\t");
+    const [, rank, kind, key, value, found] = fields;
+    const was = fields.length === 8 ? fields[6] : undefined;
     try {
-        if (command === undefined) throw new Error("a field is missing");
+        if (fields.length < 7) throw new Error("a field is missing");
+        if (fields.length > 8) throw new Error("there are too many fields");
         if (!/^\d{1,3}$/.test(rank!)) throw new Error("the rank is no number");
         return {
             rank: Number(rank),
@@ -192,7 +199,8 @@ function parseClaim(name: string, line: string): Claim {
                 found === "absent" || found === "unknown"
                     ? { state: found }
                     : { state: "present", value: JSON.parse(found!) as Value },
-            command: unescapeCommand(command),
+            ...(was === undefined ? {} : { was: JSON.parse(was) as Value }),
+            command: unescapeCommand(fields.at(-1)!),
         };
     } catch (error) {
         throw new UnreadableLedger(name, `${(error as Error).message} in ${JSON.stringify(line)}: it was damaged`);

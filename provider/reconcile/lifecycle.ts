@@ -10,7 +10,7 @@ import { ConnectionError } from "../ssh/errors";
 import { StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
-import { type Deed, plan, type Request, satisfied } from "./plan";
+import { type Deed, plan, type Request, satisfied, yielding } from "./plan";
 import { effective, type HostState, holders, valueAt } from "./state";
 
 export interface Identity extends Owner {
@@ -181,7 +181,7 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
             if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot")
                 traces++;
             const shared = effective(state, stack, want.kind, want.key);
-            const value = leaving(
+            const value = yielding(
                 shared ?? want.value,
                 have,
                 want.leave,
@@ -202,13 +202,6 @@ function foreignServers(state: HostState, wants: { kind: string; key: string }[]
     return [...(state.objects.get("destination")?.keys() ?? [])].filter(
         (key) => services.has(parent(key).key) && holders(state.ledger, "destination", key).length === 0,
     );
-}
-
-function leaving(value: Value, have: Value | undefined, leave: string[] | undefined, underRepair: boolean): Value {
-    if (have === null || typeof have !== "object" || Array.isArray(have)) return value;
-    const members = [...(leave ?? []), ...(underRepair ? ["weight"] : [])];
-    const same = Object.fromEntries(members.flatMap((member) => (member in have ? [[member, have[member]!]] : [])));
-    return { ...(value as Record<string, Value>), ...same };
 }
 
 /** What has to be read of a host for a part; a director's rules always. */
@@ -310,8 +303,10 @@ async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Pr
     } catch (error) {
         if (!(error instanceof ConnectionError) || error.kind !== "unreachable") throw error;
         if (around.onUnreachable === "fail") {
-            error.message = `${error.message}\n  If this host is gone for good, run it again with the config lvs:onUnreachable set to forget.`;
-            throw error;
+            throw withAftermath(
+                error,
+                "If this host is gone for good, run it again with the config lvs:onUnreachable set to forget.",
+            );
         }
         around.say(
             `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${error.message}`,

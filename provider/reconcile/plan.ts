@@ -2,7 +2,7 @@
  * From what is wanted and what is there to what is done: pure. One function serves create, update, delete and repair of
  * every resource, because all of them are: "this is what I want of this host now".
  */
-import { type Action, kindOf, type ManagedObject, type Objects, type Value } from "../kinds";
+import { type Action, kindOf, type ManagedObject, type Objects, type Place, type Value } from "../kinds";
 import { ranks } from "../kinds/kind";
 import { fact } from "../kinds/probe";
 import type { Want } from "../kinds/want";
@@ -140,7 +140,7 @@ export function plan(request: Request, state: HostState): Plan {
     refuseWithoutTools(request, state, [...claims, ...releases]);
     const releasing = [...releases]
         .sort((a, b) => b.rank - a.rank)
-        .flatMap((claim) => releaseObject(scene, claim, releases) ?? []);
+        .flatMap((claim) => releaseObject(scene, claim, releases));
     // What carries connections to a real server stays until they have ended: service, VIP and the rest go in a next pass.
     const waiting = releasing.filter((step) => step.drained);
     const drainsFirst = waiting.length > 0 && waiting.length < releasing.length;
@@ -169,7 +169,7 @@ export function plan(request: Request, state: HostState): Plan {
                   claims: list,
               };
     const during = file([...claims, ...kept]);
-    const afterwards = request.phase === "claim" || partial ? during : file(claims);
+    const afterwards = file([...done(claims), ...(request.phase === "claim" || partial ? kept : [])]);
     const final: FileChanges = new Map([
         [name, afterwards],
         ...(former === undefined ? [] : [[formerName!, undefined] as const]),
@@ -290,7 +290,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
     const row = kindOf(given.kind);
     const { kind, key } = given;
     const have = valueAt(state, kind, key);
-    const want = yielding(given, have, base?.maintenance.includes(key) ?? false);
+    const want = yielding(given.value, have, given.leave, base?.maintenance.includes(key) ?? false);
     const previous = base?.claims.find((claim) => sameplace(claim, given));
     const sharers = holders(others, kind, key);
     const stack = stackOf(request.owner);
@@ -345,8 +345,21 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
               ? { state: "present", value: have }
               : { state: "unknown" });
     const boot = row.boot ?? ((each: string, value: Value) => row.set(each, value, undefined));
+    // A run that ends between this claim and the change leaves the former value: it is ours too, and is not kept.
+    const oursUntil =
+        have !== undefined && !satisfied(kind, key, want, have) && previous !== undefined && isOurs(previous, have)
+            ? have
+            : undefined;
     return {
-        claim: { rank: row.rank(key), kind, key, value: want, found, command: commandLine(boot(key, want)) },
+        claim: {
+            rank: row.rank(key),
+            kind,
+            key,
+            value: want,
+            found,
+            ...(oursUntil === undefined ? {} : { was: oursUntil }),
+            command: commandLine(boot(key, want)),
+        },
         step: satisfied(kind, key, want, have)
             ? undefined
             : makeStep(kind, key, have, want, row.set(key, want, have), false, have === undefined ? "add" : "change"),
@@ -354,10 +367,15 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
 }
 
 /** The value with the members that somebody else moves as they are now, and at weight 0 while under repair. */
-function yielding(want: Want, have: Value | undefined, underRepair: boolean): Value {
-    if (want.leave === undefined && !underRepair) return want.value;
-    const value = { ...(want.value as Record<string, Value>) };
-    for (const member of want.leave ?? []) {
+export function yielding(
+    wanted: Value,
+    have: Value | undefined,
+    leave: readonly string[] = [],
+    underRepair = false,
+): Value {
+    if (leave.length === 0 && !underRepair) return wanted;
+    const value = { ...(wanted as Record<string, Value>) };
+    for (const member of leave) {
         const now = (have as Record<string, Value> | undefined)?.[member];
         if (now !== undefined) value[member] = now;
     }
@@ -365,7 +383,17 @@ function yielding(want: Want, have: Value | undefined, underRepair: boolean): Va
     return value;
 }
 
-function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | undefined {
+/** Whether the host has what this claim asks for, or asked for before a change that did not come to its end. */
+function isOurs({ kind, key, value, was }: Claim, have: Value): boolean {
+    return satisfied(kind, key, value, have) || (was !== undefined && satisfied(kind, key, was, have));
+}
+
+/** The claims once their changes are done. */
+function done(claims: Claim[]): Claim[] {
+    return claims.map(({ was: _, ...claim }) => claim);
+}
+
+function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
     const { request, state, others, notes } = scene;
     const { kind, key, found } = claim;
     const row = kindOf(kind);
@@ -374,41 +402,47 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step | un
     if (sharers.length > 0) {
         const value = sharers[0]!.claim.value;
         return have === undefined || satisfied(kind, key, value, have)
-            ? undefined
-            : makeStep(kind, key, have, value, row.set(key, value, have), true, "give back");
+            ? []
+            : [makeStep(kind, key, have, value, row.set(key, value, have), true, "give back")];
     }
-    if (have === undefined || row.nature === "standing") return undefined;
-    const left = (why: string) => {
+    if (have === undefined || row.nature === "standing") return [];
+    const left = (why: string): Step[] => {
         notes.push(`${request.host}: ${row.describe(key)} is left as it is, ${show(have)}: ${why}`);
-        return undefined;
+        return [];
     };
     if (found.state === "present") {
-        if (satisfied(kind, key, found.value, have)) return undefined;
-        if (!satisfied(kind, key, claim.value, have)) return left("it was changed since");
+        if (satisfied(kind, key, found.value, have)) return [];
+        if (!isOurs(claim, have)) return left("it was changed since");
         const needed = row.neededByOthers?.(key, state.probe);
         if (needed !== undefined) return left(needed);
         const actions = (row.restore ?? row.set)(key, found.value, have);
-        return makeStep(kind, key, have, found.value, actions, true, "restore");
+        return [makeStep(kind, key, have, found.value, actions, true, "restore")];
     }
     if (row.nature === "setting") {
-        return found.state === "unknown" ? left("what it was before is not known") : undefined;
+        return found.state === "unknown" ? left("what it was before is not known") : [];
     }
-    refuseForeignChildren(scene, claim, releases);
+    // As steps of their own: what is only taken along could not be put back.
+    const along = foreignChildren(scene, claim, releases).map((child) =>
+        remove(child, valueAt(state, child.kind, child.key)!),
+    );
     const begun = scene.base?.draining;
     const mine = begun !== undefined && releases.some((each) => each.key === begun.key);
     const until = mine ? begun.until : Number.POSITIVE_INFINITY;
     const drained = kind === "destination" && request.drain > 0 && hostTime(state) < until;
-    return { ...makeStep(kind, key, have, undefined, row.unset!(key, have), true, "remove"), drained };
+    return [...along, { ...remove(claim, have), drained }];
 }
 
-/** `ipvsadm -D` takes every destination of a service with it, whoever added it. */
-function refuseForeignChildren({ request, state, others }: Scene, claim: Claim, releases: Claim[]): void {
-    if (request.deleteForeign) return;
+function remove({ kind, key }: { kind: string; key: string }, have: Value): Step {
+    return makeStep(kind, key, have, undefined, kindOf(kind).unset!(key, have), true, "remove");
+}
+
+/** `ipvsadm -D` takes every destination of a service with it, whoever added it: refused, unless that is what is asked. */
+function foreignChildren({ request, state, others }: Scene, claim: Claim, releases: Claim[]): Place[] {
     const foreign = childrenOf(state.objects, claim).filter(
         (child) =>
             !releases.some((each) => sameplace(each, child)) || holders(others, child.kind, child.key).length > 0,
     );
-    if (foreign.length === 0) return;
+    if (foreign.length === 0 || request.deleteForeign) return foreign;
     const holder = ({ kind, key }: { kind: string; key: string }) => holders(state.ledger, kind, key)[0];
     throw new StepError(
         "LVS-FOREIGN-SERVERS",

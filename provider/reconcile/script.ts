@@ -83,7 +83,6 @@ ${parts.map((_, index) => `    lvs_run ${index} || return`).join("\n")}
 # The script itself is on standard input.
 {
 draining=' '
-${batch.expect === undefined && batch.locked !== true ? "" : lock}
 ${batch.inform === true ? `lvs_inform > "$W/inform"` : ""}
 lvs_notice > "$W/notice"
 lvs_probe > "$W/probe"
@@ -112,10 +111,12 @@ if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; } &&
     printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi
+${batch.expect === undefined && batch.locked !== true ? "{" : lock}
 timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh -s "$W" > "$W/trouble" 2>&1 <<'LVS_${nonce}'
 ${body}
 LVS_${nonce}
 echo $? > "$W/status"
+${batch.expect === undefined && batch.locked !== true ? "}" : unlock}
 {
     for f in outcome results at status trouble draining; do
         [ -s "$W/$f" ] || continue
@@ -140,8 +141,9 @@ lvs_main
     return { text, nonce, parts };
 }
 
-const lock = `exec 9>/run/pulumi-lvs/lock
-flock -w ${LOCK_WAIT} 9 || { echo busy > "$W/outcome"; exit 0; }`;
+/** Waiting for the lock is no part of the time that the work may take; and the answer is sent without it. */
+const lock = `{ if flock -w ${LOCK_WAIT} 9; then`;
+const unlock = `else echo busy > "$W/outcome"; fi; } 9>/run/pulumi-lvs/lock`;
 
 /** `lvs_busy` prints `|SERVICE REALSERVER|N` for each real server with N active connections, in the shell's own words. */
 const busy = `lvs_busy() {

@@ -111,8 +111,8 @@ export const connectionSchema = z
     })
     .superRefine(contradictions);
 
-/** A checked connection, defaults filled in. */
-export type Connection = z.infer<typeof connectionSchema>;
+/** A checked connection, defaults filled in; with its name in `lvs:hosts`, where it has one. */
+export type Connection = z.infer<typeof connectionSchema> & { name?: string };
 
 /** A connection as a user writes it. */
 export type ConnectionInput = z.input<typeof connectionSchema>;
@@ -125,10 +125,15 @@ export function describeHop(hop: { host: string; port: number }): string {
     return hop.host.includes(":") ? `[${hop.host}]:${hop.port}` : `${hop.host}:${hop.port}`;
 }
 
-/** A connection for people: `lb1.example:22`, or `10.0.0.1:22 via bastion:22`. Holds no secret. */
+/**
+ * A connection for people: `lb1 (root@192.0.2.1:22)`, without a name `lb1.example:22`, through a bastion
+ * `10.0.0.1:22 via bastion:22`. Holds no secret.
+ */
 export function describeConnection(connection: Connection): string {
-    const own = describeHop(connection);
-    return connection.proxy ? `${own} via ${describeHop(connection.proxy)}` : own;
+    const { name, user, proxy } = connection;
+    const way = proxy === undefined ? "" : ` via ${describeHop(proxy)}`;
+    const own = `${describeHop(connection)}${way}`;
+    return name === undefined ? own : `${name} (${user}@${own})`;
 }
 
 /** JSON with its keys in order and without undefined values: equal values give equal text. */
@@ -141,10 +146,10 @@ function canonical(value: unknown): string {
 }
 
 /**
- * The key of pools and caches: a hash over the *whole* connection, bastion and credentials included. (10.0.0.1 behind
- * one bastion is not 10.0.0.1 behind another.) Being derived from credentials, it is not for storing or printing.
+ * The key of pools and caches: a hash over the *whole* connection, bastion and credentials included, but for its name.
+ * (10.0.0.1 behind one bastion is not 10.0.0.1 behind another.) Being derived from credentials, it is not for storing or printing.
  */
-export function connectionKey(connection: Connection): string {
+export function connectionKey({ name: _, ...connection }: Connection): string {
     return createHash("sha256").update(canonical(connection)).digest("hex");
 }
 

@@ -53,17 +53,21 @@ const values: fc.Arbitrary<Value> = fc.letrec<{ value: Value }>((tie) => ({
     ),
 })).value;
 
-const claims: fc.Arbitrary<Claim> = fc.record({
-    rank: fc.integer({ min: 0, max: 99 }),
-    kind: fc.constantFrom("service", "sysctl", "a kind of tomorrow"),
-    key: nasty,
-    value: values,
-    found: fc.oneof(
-        fc.constantFrom({ state: "absent" as const }, { state: "unknown" as const }),
-        values.map((value) => ({ state: "present" as const, value })),
-    ),
-    command: fc.array(nasty, { maxLength: 3 }).map((lines) => lines.join("\n\t")),
-});
+const claims: fc.Arbitrary<Claim> = fc.record(
+    {
+        rank: fc.integer({ min: 0, max: 99 }),
+        kind: fc.constantFrom("service", "sysctl", "a kind of tomorrow"),
+        key: nasty,
+        value: values,
+        found: fc.oneof(
+            fc.constantFrom({ state: "absent" as const }, { state: "unknown" as const }),
+            values.map((value) => ({ state: "present" as const, value })),
+        ),
+        was: values,
+        command: fc.array(nasty, { maxLength: 3 }).map((lines) => lines.join("\n\t")),
+    },
+    { requiredKeys: ["rank", "kind", "key", "value", "found", "command"] },
+);
 
 const files: fc.Arbitrary<LedgerFile> = fc.record(
     {

@@ -109,6 +109,22 @@ describe("one resource", () => {
         expect(made.notes.join()).toMatch(/left as it is, 7: it was changed since/);
     });
 
+    test("a setting whose change was cut off before it was made is given back all the same", () => {
+        const start = stateOf({ things: found });
+        let host = carryOut(create({ wants: [want("sysctl", SYSCTL, "1")] }), start);
+        for (const value of ["2", "3"]) {
+            const changing = requestOf({ wants: [want("sysctl", SYSCTL, value)] });
+            host = interrupted(plan(changing, host), host, 0);
+            expect(valueAt(host, "sysctl", SYSCTL)).toBe("1");
+        }
+        expect(valueAt(carryOut(remove({}), host), "sysctl", SYSCTL)).toBe("0");
+
+        const whole = carryOut(requestOf({ wants: [want("sysctl", SYSCTL, "3")] }), host);
+        expect([...whole.ledger.values()].flatMap(({ claims }) => claims.map(({ was }) => was))).toEqual([undefined]);
+        const moved = project(whole, [step("sysctl", SYSCTL, "1")], new Map());
+        expect(plan(remove({}), moved).notes.join()).toMatch(/left as it is, 1: it was changed since/);
+    });
+
     test("a setting that another file of the host asks for is left and told", () => {
         const up = carryOut(create({ wants: [want("sysctl", SYSCTL, "1")] }), stateOf({ things: found }));
         const sections = { facts: up.probe.section("facts"), "sysctl.d": `/etc/sysctl.d/x.conf:${SYSCTL}=1` };
@@ -185,6 +201,8 @@ describe("rules of others", () => {
         const made = plan(remove({ deleteForeign: true }), theirs);
         expect(valueAt(made.next, "service", SERVICE)).toBeUndefined();
         expect(valueAt(made.next, "destination", serverKey("192.0.2.99"))).toBeUndefined();
+        const back = planUndo(deedOf(made, theirs), written(made.next)).next;
+        expect(thingsOf(back)).toEqual(thingsOf(theirs));
     });
 
     test("a service is not removed under a real server that another resource claims too", () => {

@@ -325,6 +325,22 @@ describe("a script", () => {
         expect(host.picture()).toBe(before);
     });
 
+    promise("the wait for the lock is no part of the time that the work may take", () => {
+        fresh().withIpvs();
+        const state = host.probe();
+        const script = renderScript({
+            expect: state.sum,
+            plans: [plan(create(), state)],
+            rules: "together",
+            timeout: 2,
+            settings: [],
+        });
+        const { stdout } = host.run(
+            `mkdir -p /run/pulumi-lvs; (flock 8; sleep 3) 8>/run/pulumi-lvs/lock > /dev/null 2>&1 &\nsleep 0.5\n${script.text}`,
+        );
+        expect(parseSections(stdout, script.nonce)["run.outcome"]).toMatch(/^done \d+ \d+$/m);
+    });
+
     promise(
         "a command that hangs is ended at the limit, and which one it was comes back",
         () => {

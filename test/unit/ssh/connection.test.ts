@@ -96,6 +96,7 @@ test("a connection is described without secrets", () => {
         "10.0.0.1:22 via bastion:2222",
     );
     expect(describeConnection(parse({ host: "2001:db8::1", port: 2222 }))).toBe("[2001:db8::1]:2222");
+    expect(describeConnection({ ...parse({ host: "192.0.2.1" }), name: "lb1" })).toBe("lb1 (root@192.0.2.1:22)");
 });
 
 test("the key of a connection depends on every field, bastion and credentials included, and on nothing else", () => {
@@ -114,6 +115,7 @@ test("the key of a connection depends on every field, bastion and credentials in
     ];
     expect(new Set(variants.map((input) => connectionKey(parse(input)))).size).toBe(variants.length);
     expect(connectionKey(parse({ user: "root", port: 22, host: "a" }))).toBe(connectionKey(parse({ host: "a" })));
+    expect(connectionKey({ ...parse({ host: "a" }), name: "lb1" })).toBe(connectionKey(parse({ host: "a" })));
     expect(connectionKey(parse({ host: "a", password: "hunter2" }))).toMatch(/^[0-9a-f]{64}$/);
 });
 
