@@ -1,12 +1,10 @@
 /** What was imported, as texts: a program in TypeScript, or the topology form of a stack's config. Pure. */
-import { printable } from "../provider/ssh/redact";
+import { comment } from "./comment";
 import { type Entry, type Field, type Fields, type Imported, slug } from "./imported";
 import { indented, member } from "./yaml";
 
 /** Connections by name, as `lvs:hosts` takes them. Without credentials. */
 export type Hosts = Record<string, Fields>;
-
-const WIDTH = 110;
 
 /** What stands at the top of both: what `up` and `destroy` will do. */
 function heading({ notes, services, realServers }: Imported, source: string): string[] {
@@ -135,22 +133,6 @@ function section(name: string, entries: Entry[]): string[] {
     });
     const live = entries.some(({ obstacles }) => obstacles.length === 0);
     return [live ? `${name}:` : `${name}: {}`, ...indented(lines)];
-}
-
-/** Paragraphs as comment lines. What a host says of itself is made harmless: it must not end the comment. */
-function comment(sign: string, paragraphs: string[]): string[] {
-    return paragraphs.flatMap((paragraph) => {
-        const lines: string[] = [];
-        let line = sign;
-        for (const word of printable(paragraph).split(/\s+/)) {
-            if (line !== sign && line.length + word.length >= WIDTH) {
-                lines.push(line);
-                line = sign;
-            }
-            if (word !== "") line += ` ${word}`;
-        }
-        return [...lines, line];
-    });
 }
 
 function text(lines: string[]): string {

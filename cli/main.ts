@@ -7,9 +7,10 @@ import type { Command } from "./command";
 import { doctor } from "./doctor";
 import { connectionOptions, Usage } from "./host";
 import { importing } from "./import";
+import { script } from "./script";
 import { status } from "./status";
 
-const commands: Record<string, Command> = { doctor, status, claims, import: importing };
+const commands: Record<string, Command> = { doctor, status, claims, import: importing, script };
 
 const HELP = `lvs: looks at the hosts of a Linux Virtual Server
 

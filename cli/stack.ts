@@ -27,6 +27,13 @@ export async function hostsOfStack(stack?: string): Promise<Record<string, unkno
     return readConfig((key) => (key === "lvs:hosts" ? stdout.trim() : undefined)).hosts;
 }
 
+/** What `pulumi stack export` prints: the stack's state, secrets encrypted. `stack`: default the one that is selected. */
+export async function exportOfStack(stack?: string): Promise<string> {
+    const { status, stdout, stderr } = await pulumi(["stack", "export", ...named(stack)]);
+    if (status !== 0) throw new Error(`\`pulumi stack export\` failed: ${firstError(stderr)}`);
+    return stdout;
+}
+
 function named(stack: string | undefined): string[] {
     return stack === undefined ? [] : ["--stack", stack];
 }

@@ -165,7 +165,7 @@ function configPage() {
 function commandsPage() {
     const help = execFileSync(process.execPath, [join(root, "dist", "cli", "main.js"), "--help"], { encoding: "utf8" });
     return page("Commands", [
-        "`npx lvs` looks at hosts beside Pulumi. Guides: [taking over a director](../guides/adopt.md), [draining](../guides/drain.md), [the ledger](../ledger.md).",
+        "`npx lvs` looks at hosts beside Pulumi. Guides: [taking over a director](../guides/adopt.md), [the commands behind a stack](../guides/script.md), [draining](../guides/drain.md), [the ledger](../ledger.md).",
         `\`\`\`text\n${help.trimEnd()}\n\`\`\``,
     ]);
 }
