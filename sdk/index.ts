@@ -28,7 +28,7 @@ export type {
     ServiceReference,
     ServiceReferenceArgs,
 } from "./reference";
-export type { DrainArgs, InlineRealServerArgs, RuleArgs, TunnelArgs } from "./rule";
+export type { DrainArgs, InlineRealServerArgs, OwnTunnelArgs, RuleArgs, TunnelArgs } from "./rule";
 export type {
     InlineServiceArgs,
     PersistenceArgs,

@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { type Connection, withSecrets } from "./connection";
 import { type ServiceReference, type ServiceReferenceArgs, serviceReference } from "./reference";
 import { LvsResource } from "./resource";
-import type { DrainArgs, RuleArgs, TunnelArgs } from "./rule";
+import type { DrainArgs, OwnTunnelArgs, RuleArgs } from "./rule";
 import type { VirtualService } from "./virtualService";
 
 /** The inputs of a RealServer: the rule on the director, and the real server's own side. */
@@ -16,6 +16,8 @@ export interface RealServerArgs extends RuleArgs {
      * (recommended), or an SSH connection. Default: its own side is left alone.
      */
     connection?: pulumi.Input<Connection>;
+    /** How tun wraps packets. Default: ipip. */
+    tunnel?: pulumi.Input<OwnTunnelArgs>;
     /** Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun. */
     device?: pulumi.Input<string>;
     /** Further kernel settings of the real server, by name. Default: none. */
@@ -69,7 +71,7 @@ export class RealServer extends LvsResource {
     /** New connections again below this number. */
     declare public readonly lowerThreshold: pulumi.Output<number | undefined>;
     /** How tun wraps packets. */
-    declare public readonly tunnel: pulumi.Output<pulumi.Unwrap<TunnelArgs> | undefined>;
+    declare public readonly tunnel: pulumi.Output<pulumi.Unwrap<OwnTunnelArgs> | undefined>;
     /** How to reach the real server. */
     declare public readonly connection: pulumi.Output<pulumi.Unwrap<Connection> | undefined>;
     /** Device of the real server that takes the VIP. */

@@ -10,6 +10,16 @@ export interface TunnelArgs {
     checksum?: pulumi.Input<"none" | "csum" | "remcsum">;
 }
 
+/** The tunnel of a real server whose own side is set up too. */
+export interface OwnTunnelArgs extends TunnelArgs {
+    /**
+     * Largest TCP segment, in bytes, that clients are told to send, 88 to 65495: a rule on the real server lowers the
+     * MSS option of its SYN/ACK, so that what clients send still fits once it is wrapped, also where ICMP is dropped.
+     * "auto": what fits the MTU of the real server's interface; "none": no rule. Default "auto".
+     */
+    mss?: pulumi.Input<number | "auto" | "none">;
+}
+
 /** How real servers are removed. */
 export interface DrainArgs {
     /**

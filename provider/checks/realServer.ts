@@ -1,11 +1,13 @@
 import { destinationValue, type RealServerInputs } from "../inputs/realServer";
-import { identityOf, vipsOf } from "../inputs/reference";
+import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
 import { type ServiceIdentity, type ServiceValue, serviceKey } from "../ipvs/model";
+import { largestSegment } from "../ipvs/tunnels";
 import { parseAddressKey } from "../kinds/address";
+import { hasFilter } from "../kinds/filter";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
-import { placesOf, reversePathFilter, routesOf } from "./network";
+import { isLocal, mtuOf, placesOf, reversePathFilter, routesOf, routesTo } from "./network";
 import { ruleFindings } from "./service";
 import { byService, drainFindings, loopFindings, ruleOnHost, serversOnHost } from "./serviceHost";
 import { settingValues } from "./settings";
@@ -55,7 +57,8 @@ export function realServerHostFindings(inputs: RealServerInputs, view: HostView,
     // The director as its own real server answers for the VIP by right, and its answers come from where they should.
     if (serviceOn(view, identityOf(inputs.service)) !== undefined) return [];
     if (forwarding === "nat") return returnFindings(inputs.address, view, director);
-    if (forwarding === "tun" || device === undefined) return [];
+    if (forwarding === "tun") return segmentFindings(inputs, view, director);
+    if (device === undefined) return [];
     return [...answeringFindings(inputs, vips, device, view), ...pathFindings(inputs.address, device, view)];
 }
 
@@ -81,6 +84,37 @@ function returnFindings(address: string, view: HostView, director: HostView | un
     );
     if (masquerades || gateways.some((gateway) => its.has(gateway))) return [];
     return complain(`none of this host's gateways (${found}) is an address of the director`);
+}
+
+/** The size that clients are told rests on the MTU of this host's interface; the way from the director may take less. */
+function segmentFindings(inputs: RealServerInputs, view: HostView, director: HostView | undefined): Finding[] {
+    const { tunnel } = destinationValue(inputs);
+    const mss = inputs.tunnel?.mss ?? "auto";
+    const isTcp = trafficOf(inputs.service).some(({ protocol }) => protocol === "tcp");
+    if (tunnel === null || mss === "none" || !isTcp) return [];
+    const say = (message: string) => [finding("LVS-TUN-MTU", "tunnel.mss", message)];
+    if (mss === "auto" && !hasFilter(view.probe)) {
+        return say(
+            "this host has neither nft nor iptables: clients are not told to send smaller TCP segments, and where ICMP is dropped large uploads stall; install nftables",
+        );
+    }
+    const sends = director === undefined ? undefined : mtuTo(director, inputs.address);
+    if (sends === undefined) return [];
+    const own = placesOf(view, inputs.address).flatMap(({ device }) => mtuOf(view, device) ?? [])[0];
+    const tight = vipsOf(inputs.service).flatMap((vip) => {
+        const fits = largestSegment(sends, tunnel, inputs.address, vip);
+        const told = mss !== "auto" ? mss : own === undefined ? fits : largestSegment(own, tunnel, inputs.address, vip);
+        return told > fits ? [{ told, fits }] : [];
+    })[0];
+    if (tight === undefined) return [];
+    return say(
+        `clients are told to send ${tight.told} bytes in a segment, and the director sends packets of ${sends} bytes towards ${inputs.address}, into which, wrapped, only ${tight.fits} fit: set tunnel.mss to ${tight.fits}`,
+    );
+}
+
+function mtuTo(view: HostView, address: string): number | undefined {
+    const device = isLocal(view, address) ? undefined : routesTo(view, address)[0]?.device;
+    return device === undefined ? undefined : mtuOf(view, device);
 }
 
 /** arp_ignore 1 keeps silent about the addresses of other devices alone. */

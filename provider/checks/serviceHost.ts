@@ -12,7 +12,9 @@ import {
     type ServiceValue,
     serviceKey,
 } from "../ipvs/model";
-import { markKey } from "../kinds/nftables";
+import { tunnelOverhead } from "../ipvs/tunnels";
+import { trafficKey } from "../kinds/dialect";
+import { ruleOn } from "../kinds/filter";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
@@ -140,7 +142,7 @@ function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]):
 
 function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
     if (!("protocol" in id)) return [];
-    const mark = view.objects.get("mark")?.get(markKey(id.protocol, id.address, id.port));
+    const mark = ruleOn(view.objects, "mark", trafficKey(id.protocol, id.address, id.port));
     const family = id.address.includes(":") ? "ipv6" : "ipv4";
     if (typeof mark !== "number") return [];
     const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;
@@ -191,14 +193,6 @@ function routeFindings(address: string, view: HostView, at: string): Finding[] {
     ];
 }
 
-/** Bytes that a tunnel puts in front of a packet. */
-export function overhead({ tunnel }: Pick<DestinationValue, "tunnel">, address: string): number {
-    const outer = address.includes(":") ? 40 : 20;
-    if (tunnel === null || tunnel.type === "ipip") return outer;
-    if (tunnel.type === "gre") return outer + (tunnel.checksum === "csum" ? 8 : 4);
-    return outer + 8 + 4 + (tunnel.checksum === "remcsum" ? 8 : 0);
-}
-
 function tunnelFindings(
     id: ServiceIdentity,
     value: DestinationValue,
@@ -222,7 +216,7 @@ function tunnelFindings(
     const device = routesTo(view, address)[0]?.device;
     const mtu = device === undefined ? undefined : mtuOf(view, device);
     if (mtu === undefined) return findings;
-    const rest = mtu - overhead(value, address);
+    const rest = mtu - tunnelOverhead(value.tunnel!, address);
     const family = familyOfIdentity(id);
     // Every IPv6 link takes 1280 bytes, and every IPv4 host 576: what is less is lost, or goes in pieces.
     const least = family === "ipv6" ? 1280 : 576;

@@ -5,35 +5,45 @@ import { type DestinationValue, forwardings, type TunnelValue, tunnelChecksums, 
 import { address, connection, device, drain, owner, port, sysctls, whole } from "./fields";
 import { serviceReference } from "./reference";
 
-const tunnel = z
+const tunnelFields = {
+    type: z.enum(tunnelTypes).describe("Encapsulation: ipip, gue (a UDP port) or gre. Default ipip.").optional(),
+    port: whole(limits.tunnelPort).describe("UDP port of gue, where it is required; illegal otherwise.").optional(),
+    checksum: z
+        .enum(["none", "csum", "remcsum"])
+        .describe("Checksum of the outer header: gue takes none, csum, remcsum; gre none, csum. Default none.")
+        .optional(),
+};
+
+type Tunnel = z.infer<z.ZodObject<typeof tunnelFields>>;
+
+function tunnelContradictions(value: Tunnel, context: z.RefinementCtx): void {
+    const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    const type = value.type ?? defaults.tunnelType;
+    if (type === "gue" && value.port === undefined) {
+        say("port", "gue needs the UDP port that the real server listens on");
+    }
+    if (type !== "gue" && value.port !== undefined) say("port", `only gue has a port, ${type} has none`);
+    if (value.checksum !== undefined && !tunnelChecksums[type].includes(value.checksum)) {
+        say("checksum", `${type} takes ${tunnelChecksums[type].join(" or ")}`);
+    }
+}
+
+const tunnel = z.strictObject(tunnelFields).superRefine(tunnelContradictions);
+
+/** The tunnel of a real server whose own side is ours too. */
+const ownTunnel = z
     .strictObject({
-        type: z.enum(tunnelTypes).describe("Encapsulation: ipip, gue (a UDP port) or gre. Default ipip.").optional(),
-        port: whole(limits.tunnelPort).describe("UDP port of gue, where it is required; illegal otherwise.").optional(),
-        checksum: z
-            .enum(["none", "csum", "remcsum"])
-            .describe("Checksum of the outer header: gue takes none, csum, remcsum; gre none, csum. Default none.")
+        ...tunnelFields,
+        mss: z
+            .union([whole(limits.tunnelMss), z.enum(["auto", "none"])], {
+                error: `expected a whole number from ${limits.tunnelMss.min} to ${limits.tunnelMss.max}, "auto" or "none"`,
+            })
+            .describe(
+                'Largest TCP segment, in bytes, that clients are told to send: a rule on the real server lowers the MSS option of its SYN/ACK. "auto": what fits the MTU of the real server\'s interface once it is wrapped; "none": no rule. Default auto.',
+            )
             .optional(),
     })
-    .superRefine((value, context) => {
-        const type = value.type ?? defaults.tunnelType;
-        if (type === "gue" && value.port === undefined) {
-            context.addIssue({
-                code: "custom",
-                path: ["port"],
-                message: "gue needs the UDP port that the real server listens on",
-            });
-        }
-        if (type !== "gue" && value.port !== undefined) {
-            context.addIssue({ code: "custom", path: ["port"], message: `only gue has a port, ${type} has none` });
-        }
-        if (value.checksum !== undefined && !tunnelChecksums[type].includes(value.checksum)) {
-            context.addIssue({
-                code: "custom",
-                path: ["checksum"],
-                message: `${type} takes ${tunnelChecksums[type].join(" or ")}`,
-            });
-        }
-    });
+    .superRefine(tunnelContradictions);
 
 /** The fields of the rule on the director. */
 export const ruleFields = {
@@ -93,6 +103,7 @@ export const realServerSchema = z
         ),
         address: address.describe("Address of the real server (RIP), as the director reaches it."),
         ...ruleFields,
+        tunnel: ownTunnel.describe("How tun wraps packets. Default: ipip.").optional(),
         connection: connection
             .describe("How to reach the real server, to set up its own side. Default: its own side is left alone.")
             .optional(),

@@ -30,6 +30,8 @@ const markedTraffic = z.strictObject({
     port: port.describe("Destination port; 0: every port."),
 });
 
+type Traffic = z.infer<typeof markedTraffic>;
+
 export const marks = z
     .array(markedTraffic)
     .min(1, "must name at least one address")
@@ -72,6 +74,14 @@ export const serviceReference = z
     })
     .superRefine(identityContradictions);
 export type ServiceReference = z.infer<typeof serviceReference>;
+
+/** What arrives for a service, as far as its inputs say: what somebody else marks is not known. */
+export function trafficOf(service: Identity & { marks?: Traffic[] | undefined }): Traffic[] {
+    const { protocol, address: to, port: at } = service;
+    return protocol === undefined || to === undefined || at === undefined
+        ? (service.marks ?? [])
+        : [{ protocol, address: to, port: at }];
+}
 
 /** The addresses that real servers have to take for themselves: the service's own, or those that are marked. */
 export function vipsOf(service: { address?: string | undefined; marks?: { address: string }[] | undefined }): string[] {

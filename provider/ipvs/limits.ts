@@ -27,6 +27,8 @@ export const limits = {
     persistenceTimeout: { min: 1, max: DAYS_31, source: "ipvsadm -p (seconds)" },
     netmaskIpv4: { min: 0, max: 32, source: "ipvsadm -M takes it dotted; as a prefix length here" },
     netmaskIpv6: { min: 1, max: 128, source: "ipvsadm -M; ip_vs_ctl.c, EINVAL" },
+    /** Linux takes an MSS option below TCP_MIN_MSS for TCP_MIN_MSS. */
+    tunnelMss: { min: 88, max: 65495, source: "tcp.h, TCP_MIN_MSS; the largest IPv4 packet less its headers" },
     tunnelPort: { min: 1, max: 65535, source: "ipvsadm --tun-port" },
     /** 0 would mean "leave it as it is". */
     timeout: { min: 1, max: DAYS_31, source: "ipvsadm --set (seconds)" },

@@ -1,13 +1,13 @@
 /** Every kind of object, in the order of their ranks. A new kernel feature is a row here, its file, and a test. */
 import { addressKind } from "./address";
 import { bootKind } from "./boot";
+import { markKind, masqueradeKind, mssKind, redirectKind, tableKind } from "./filter";
 import { forwardingKind } from "./forwarding";
 import { fouKind } from "./fou";
 import { destinationKind, serviceKind, syncKind, timeoutKind } from "./ipvs";
 import type { Kind } from "./kind";
 import { linkKind } from "./link";
 import { moduleKind, parameterKind } from "./module";
-import { markKind, masqueradeKind, tableKind } from "./nftables";
 import { sysctlKind } from "./sysctl";
 
 export const kinds: readonly Kind[] = [
@@ -21,6 +21,8 @@ export const kinds: readonly Kind[] = [
     tableKind,
     markKind,
     masqueradeKind,
+    mssKind,
+    redirectKind,
     timeoutKind,
     serviceKind,
     destinationKind,

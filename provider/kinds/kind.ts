@@ -34,9 +34,9 @@ export interface ManagedObject extends Place {
 export type Objects = ReadonlyMap<string, ReadonlyMap<string, Value>>;
 
 /** Parts of a probe that cost processes: read where a resource, or the host's ledger, has to do with them. */
-export type Group = "ipvs" | "ipvs.host" | "nft" | "tunnel" | "kernel";
+export type Group = "ipvs" | "ipvs.host" | "filter" | "tunnel" | "kernel";
 
-export const groups: readonly Group[] = ["ipvs", "ipvs.host", "nft", "tunnel", "kernel"];
+export const groups: readonly Group[] = ["ipvs", "ipvs.host", "filter", "tunnel", "kernel"];
 
 export interface Kind<V extends Value = Value> {
     /** The name in ledgers, messages and drift: never changes once released. */
@@ -66,7 +66,7 @@ export interface Kind<V extends Value = Value> {
     /** Only this package makes such objects: one that nobody claims is a leftover of ours, and goes with its last claim. */
     readonly ours?: boolean;
     /** The program without which it can be neither read nor set. */
-    readonly tool?: string;
+    readonly tool?: string | ((key: string) => string);
     /** Whether two stacks that want different values clash; default true. */
     readonly clashes?: boolean;
     /** Why it must not be put back or removed, if it must not: other users of it on the host. */

@@ -1,13 +1,13 @@
-import { type Kind, ranks } from "./kind";
+import { type Dialect, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import type { Action } from "./kind";
 import { lines } from "./probe";
 
 /** The one nftables table of ours; nothing else of the host's packet filter is ever written. */
 export const TABLE = "inet pulumi_lvs";
 
 /**
- * The frame that marks and masquerading hang in. Marks are elements of its maps, added and removed by key; its own rules
- * never change. They are set at priority mangle (-150), before IPVS sees the packet. Masquerading is a rule each, named
- * by its comment: networks may overlap, which elements of one set may not.
+ * The frame that marks hang in. They are elements of its maps, added and removed by key; its own rules never change.
+ * They are set at priority mangle (-150), before IPVS sees the packet.
  */
 const FRAME = `
 add table ${TABLE}
@@ -21,125 +21,147 @@ add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set 
 add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto map @anyport6
 add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto . th dport map @marks4
 add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto . th dport map @marks6
-add chain ${TABLE} postrouting_masquerade { type nat hook postrouting priority srcnat; policy accept; }
 `
     .trim()
     .replaceAll("\n", "; ");
 
 const RULES_OF_FRAME = 4;
 
-/** The table itself: there as long as one resource claims something in it. */
-export const tableKind: Kind<string> = {
-    name: "table",
-    group: "nft",
-    nature: "thing",
-    ours: true,
-    tool: "nft",
-    rank: () => ranks.table,
+const table: Words<string> = {
     read: (probe) => {
         const text = probe.section("nft");
-        if (!/^table inet pulumi_lvs \{/m.test(text)) return new Map();
+        if (!/^table inet pulumi_lvs \{/m.test(text)) return [];
         const rules = lines(probe, "nft").filter((line) => /@(marks|anyport)[46]/.test(line)).length;
-        return new Map([[TABLE, rules === RULES_OF_FRAME ? "1" : `${rules} of ${RULES_OF_FRAME} rules`]]);
+        return [[TABLE, rules === RULES_OF_FRAME ? "1" : `${rules} of ${RULES_OF_FRAME} rules`]];
     },
     set: () => [{ run: ["nft", FRAME] }],
     unset: () => [{ run: ["nft", `delete table ${TABLE}`] }],
-    describe: () => `nftables table ${TABLE}`,
 };
 
-/** A firewall mark for what arrives at an address, keyed `ipv4/tcp/192.0.2.100/80`; port 0: every port. */
-export const markKind: Kind<number> = {
-    name: "mark",
-    group: "nft",
-    nature: "rule",
-    tool: "nft",
-    rank: () => ranks.rule,
+const mark: Words<number> = {
     read: (probe) =>
-        new Map(
-            elements(probe.section("nft"), /^(marks|anyport)[46]$/).flatMap(({ name, element }): [string, number][] => {
-                const [place = "", mark = ""] = element.split(/ : /);
-                const [address = "", protocol = "", port = "0"] = place.split(" . ");
-                const family = name.endsWith("6") ? "ipv6" : "ipv4";
-                return [[`${family}/${protocolName(protocol)}/${address}/${port}`, Number(mark)]];
-            }),
-        ),
+        elements(probe.section("nft"), /^(marks|anyport)[46]$/).map(({ name, element }): [string, number] => {
+            const [place = "", value = ""] = element.split(/ : /);
+            const [address = "", protocol = "", port = "0"] = place.split(" . ");
+            const family = name.endsWith("6") ? "ipv6" : "ipv4";
+            return [`${family}/${protocolName(protocol)}/${address}/${port}`, Number(value)];
+        }),
     set: (key, want, have) => {
-        const { map, place } = parseMarkKey(key);
+        const { map, place } = elementOf(key);
         const remove = have === undefined ? "" : `delete element ${TABLE} ${map} { ${place} }; `;
         return [{ run: ["nft", `${remove}add element ${TABLE} ${map} { ${place} : ${want} }`] }];
     },
     unset: (key) => {
-        const { map, place } = parseMarkKey(key);
+        const { map, place } = elementOf(key);
         return [{ run: ["nft", `delete element ${TABLE} ${map} { ${place} }`] }];
     },
-    describe: (key) => `firewall mark on ${key}`,
 };
 
-/** The key of a mark rule. */
-export function markKey(protocol: string, address: string, port: number): string {
-    return `${address.includes(":") ? "ipv6" : "ipv4"}/${protocol}/${address}/${port}`;
-}
-
-function parseMarkKey(key: string): { map: string; place: string } {
-    const [family, protocol, address, port] = key.split("/");
+function elementOf(key: string): { map: string; place: string } {
+    const { family, protocol, address, port } = parseTrafficKey(key);
     const digit = family === "ipv6" ? "6" : "4";
-    return port === "0"
+    return port === 0
         ? { map: `anyport${digit}`, place: `${address} . ${protocol}` }
         : { map: `marks${digit}`, place: `${address} . ${protocol} . ${port}` };
 }
 
-/** Masquerading of what goes from a network to a network, keyed `10.0.0.0/8 0.0.0.0/0`. */
-export const masqueradeKind: Kind<true> = {
-    name: "masquerade",
-    group: "nft",
-    nature: "rule",
-    tool: "nft",
-    rank: () => ranks.rule,
-    read: (probe) =>
-        new Map(
-            lines(probe, "nft").flatMap((line): [string, true][] => {
-                const key = /\smasquerade comment "([^"]+)"/.exec(line)?.[1];
-                return key === undefined ? [] : [[key, true]];
-            }),
-        ),
-    set: (key) => {
-        const [source = "", destination = ""] = key.split(" ");
-        const ip = source.includes(":") ? "ip6" : "ip";
-        const match = [`${ip} saddr ${source}`, ...(isEverything(destination) ? [] : [`${ip} daddr ${destination}`])];
-        return [{ run: ["nft", `add rule ${CHAIN} ${match.join(" ")} masquerade comment "${key}"`] }];
+const ip = (address: string) => (address.includes(":") ? "ip6" : "ip");
+
+const masquerade = namedRules<true>({
+    chain: "postrouting_masquerade",
+    hook: "type nat hook postrouting priority srcnat",
+    says: (key) => {
+        const { source, destination } = parseMasqueradeKey(key);
+        const to = destination === undefined ? "" : ` ${ip(source)} daddr ${destination}`;
+        return `${ip(source)} saddr ${source}${to} masquerade`;
     },
-    unset: (key) => [{ script: REMOVE_RULE, words: [key] }],
-    // The unit runs again when the network or the packet filter is reloaded, and not every reload takes rules away.
-    boot: (key, want) => [
-        {
-            script: ADD_ONCE,
-            words: [
-                key,
-                ...masqueradeKind.set(key, want, undefined).flatMap((action) => ("run" in action ? action.run : [])),
-            ],
-        },
-    ],
-    describe: (key) => `masquerade ${key.replace(" ", " to ")}`,
+    hears: (rule) => (rule.endsWith(" masquerade") ? true : undefined),
+});
+
+/** Behind source NAT, where the answers of a redirected service have got the VIP back. */
+const mss = namedRules<number>({
+    chain: "postrouting_mss",
+    hook: "type filter hook postrouting priority srcnat + 10",
+    says: (key, size) => {
+        const { address, port } = parseTrafficKey(key);
+        const from = port === 0 ? "" : ` tcp sport ${port}`;
+        return `${ip(address)} saddr ${address}${from} tcp flags & (syn|rst) == syn tcp option maxseg size set ${size}`;
+    },
+    hears: (rule) => number(/ tcp option maxseg size set (\d+)$/.exec(rule)?.[1]),
+});
+
+const redirect = namedRules<string>({
+    chain: "prerouting_redirect",
+    hook: "type nat hook prerouting priority dstnat",
+    says: (key, to) => {
+        const { protocol, address, port } = parseTrafficKey(key);
+        const what = port === 0 ? `meta l4proto ${protocol}` : `${protocol} dport ${port}`;
+        return `${ip(address)} daddr ${address} ${what} dnat ${ip(address)} to ${to}`;
+    },
+    hears: (rule) => / dnat ip6? to (\S+)$/.exec(rule)?.[1],
+});
+
+/** `nft` as the program of our rules. */
+export const nftables: Dialect = {
+    tool: "nft",
+    prefix: "",
+    frame: TABLE,
+    table,
+    mark,
+    masquerade,
+    mss,
+    redirect,
 };
 
-/** The key of the masquerading of what goes from `source` to `destination`, by default to anywhere. */
-export function masqueradeKey({ source, destination }: { source: string; destination?: string | undefined }): string {
-    return `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`;
+/** Rules that are each named by their comment, which is the key, in a chain that the first of them brings. */
+function namedRules<V>({ chain, hook, says, hears }: NamedRules<V>): Words<V> {
+    const named = /^(.*) comment "([^"]+)"$/;
+    const add = (key: string, want: V): string[] => [
+        "nft",
+        `add chain ${TABLE} ${chain} { ${hook}; policy accept; }; add rule ${TABLE} ${chain} ${says(key, want)} comment "${key}"`,
+    ];
+    const remove = (key: string): Action => ({ script: REMOVE_RULE, words: [chain, key] });
+    return {
+        read: (probe) =>
+            chainOf(probe.section("nft"), chain).flatMap((line): [string, V][] => {
+                const [, rule = "", key = ""] = named.exec(line) ?? [];
+                const value = hears(rule);
+                return value === undefined ? [] : [[key, value]];
+            }),
+        set: (key, want, have) => [...(have === undefined ? [] : [remove(key)]), { run: add(key, want) }],
+        unset: (key) => [remove(key)],
+        // The unit runs again when the network or the packet filter is reloaded, and not every reload takes rules away.
+        boot: (key, want) => [{ script: ADD_ONCE, words: [chain, key, ...add(key, want)] }],
+    };
 }
 
-const CHAIN = `${TABLE} postrouting_masquerade`;
+interface NamedRules<V> {
+    chain: string;
+    /** Where the chain hangs, without its policy. */
+    hook: string;
+    /** The rule's text. */
+    says(key: string, want: V): string;
+    /** Its value out of the text as `nft -n` prints it. */
+    hears(rule: string): V | undefined;
+}
 
 const ADD_ONCE = `
-case $(nft list chain ${CHAIN} 2>/dev/null) in *"comment \\"$1\\""*) exit 0 ;; esac
-shift; exec "$@"`.trim();
+case $(nft list chain ${TABLE} "$1" 2>/dev/null) in *"comment \\"$2\\""*) exit 0 ;; esac
+shift 2; exec "$@"`.trim();
 
 const REMOVE_RULE = `
-for h in $(nft -a list chain ${CHAIN} | sed -n "s|.* comment \\"$1\\" # handle \\([0-9]*\\)$|\\1|p"); do
-    nft delete rule ${CHAIN} handle "$h" || exit 1
+for h in $(nft -a list chain ${TABLE} "$1" | sed -n "s|.* comment \\"$2\\" # handle \\([0-9]*\\)$|\\1|p"); do
+    nft delete rule ${TABLE} "$1" handle "$h" || exit 1
 done`.trim();
 
-function isEverything(network: string): boolean {
-    return network === "0.0.0.0/0" || network === "::/0";
+/** The lines of one chain. */
+function chainOf(text: string, name: string): string[] {
+    const block = text.split(/^\t(?=map|set|chain)/m).find((each) => each.startsWith(`chain ${name} {`));
+    return (block ?? "").split("\n").map((line) => line.trim());
+}
+
+function number(text: string | undefined): number | undefined {
+    return text === undefined ? undefined : Number(text);
 }
 
 /** The numbers that `nft -n` prints, and the names that it prints without. */

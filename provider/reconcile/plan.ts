@@ -245,12 +245,13 @@ function refuseWithoutTools(request: Request, state: HostState, objects: { kind:
     if (fact(state.probe, "release") === undefined) return;
     for (const { kind, key } of objects) {
         const { tool, describe } = kindOf(kind);
-        if (tool === undefined || fact(state.probe, `tool.${tool}`) !== undefined) continue;
+        const needed = typeof tool === "function" ? tool(key) : tool;
+        if (needed === undefined || fact(state.probe, `tool.${needed}`) !== undefined) continue;
         throw new StepError(
             "LVS-TOOL",
             request.host,
             describe(key),
-            `the host has no \`${tool}\``,
+            `the host has no \`${needed}\``,
             "Install it on the host (Debian: ipvsadm, nftables, iproute2); nothing was touched.",
         );
     }

@@ -76,7 +76,7 @@ lvs_probe() {
         ${words(ipvsListings.daemons)}
         ;; esac
     fi
-    case $LVS_GROUPS in *"|nft|"*)
+    case $LVS_GROUPS in *"|filter|"*)
     lvs_section nft
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         nft -n list table inet pulumi_lvs 2>/dev/null

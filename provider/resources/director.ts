@@ -4,8 +4,9 @@ import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
 import { parseServiceKey } from "../ipvs/model";
 import type { Value } from "../kinds";
-import { masqueradeKey, TABLE } from "../kinds/nftables";
-import type { Want } from "../kinds/want";
+import { masqueradeKey } from "../kinds/dialect";
+import { filterWants } from "../kinds/filter";
+import type { HostView, Want } from "../kinds/want";
 import { kernelOf } from "./facts";
 import { reflectDirector } from "./reflect";
 import type { Resource } from "./resource";
@@ -25,9 +26,9 @@ export const director: Resource<DirectorInputs> = {
             boot: inputs.persistAcrossReboot !== false,
             settings: Object.keys(inputs.sysctls ?? {}),
             drain: longestDrain(inputs),
-            wants: () => wants(inputs),
+            wants: (view) => wants(inputs, view),
             findings: (view) => [
-                ...hostFindings(view, wants(inputs)),
+                ...hostFindings(view, wants(inputs, view)),
                 ...directorHostFindings(inputs, view),
                 ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
                     serviceHostFindings(
@@ -46,7 +47,7 @@ export const director: Resource<DirectorInputs> = {
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
 };
 
-function wants(inputs: DirectorInputs): Want[] {
+function wants(inputs: DirectorInputs, view: HostView | undefined): Want[] {
     const { sysctls, timeouts, connTabBits, masquerade, sync, ftp, ipForward } = inputs;
     return unique([
         ...directorBase(inputs.persistAcrossReboot),
@@ -56,12 +57,12 @@ function wants(inputs: DirectorInputs): Want[] {
         ...(ftp === undefined ? [] : ftpWants(ftp.ports ?? [21])),
         ...Object.entries(sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
-        ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade)),
+        ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade, view)),
         ...Object.entries(timeouts ?? {}).map(
             ([key, value]): Want => ({ kind: "timeout", key, value: value as number }),
         ),
         ...Object.entries(inputs.virtualServices ?? {}).flatMap(([key, service]) =>
-            serviceWants(parseServiceKey(key), service, inputs.interface),
+            serviceWants(parseServiceKey(key), service, inputs.interface, view),
         ),
         ...Object.entries(sync ?? {}).map(
             ([role, daemon]): Want => ({
@@ -90,10 +91,12 @@ function ftpWants(ports: number[]): Want[] {
 }
 
 /** The masquerading of packets that IPVS forwards goes through conntrack, which IPVS bypasses unless it is told. */
-function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>): Want[] {
+function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>, view: HostView | undefined): Want[] {
     return [
-        { kind: "table", key: TABLE, value: "1" },
-        ...list.map((each): Want => ({ kind: "masquerade", key: masqueradeKey(each), value: true as Value })),
+        ...filterWants(
+            view,
+            list.map((each): Want => ({ kind: "masquerade", key: masqueradeKey(each), value: true as Value })),
+        ),
         { kind: "sysctl", key: "net.ipv4.vs.conntrack", value: "1" },
     ];
 }

@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import { hostFindings } from "../checks/host";
+import { mtuOf } from "../checks/network";
 import { realServerDirectorFindings, realServerFindings, realServerHostFindings } from "../checks/realServer";
 import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
-import { identityOf, vipsOf } from "../inputs/reference";
+import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
 import { type DestinationValue, destinationKey, serviceKey } from "../ipvs/model";
+import { largestSegment } from "../ipvs/tunnels";
 import { addressKey } from "../kinds/address";
+import { trafficKey } from "../kinds/dialect";
+import { filterWants, hasFilter } from "../kinds/filter";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import { interfaceSysctl } from "../kinds/sysctl";
 import type { HostView, Part, Want } from "../kinds/want";
@@ -72,6 +76,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
     const wants = (view: HostView | undefined): Want[] => {
         const own = [
             ...vipWants(inputs, view),
+            ...filterWants(view, segmentWants(inputs, view)),
             ...Object.entries(inputs.sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ];
         return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
@@ -106,6 +111,36 @@ function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
         });
     }
     return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
+}
+
+/**
+ * What clients send to the VIP has to fit once the director has wrapped it: the real server says so in its SYN/ACK,
+ * because the ICMP that would else tell the client is often dropped on the way. The MTU between director and real server
+ * is taken to be that of the interface that holds the real server's address.
+ */
+function segmentWants(inputs: RealServerInputs, view: HostView | undefined): Want[] {
+    const { tunnel } = destinationValue(inputs);
+    const given = inputs.tunnel?.mss ?? "auto";
+    if (tunnel === null || given === "none") return [];
+    const mtu = view === undefined ? ETHERNET_MTU : ownMtu(inputs.address, view);
+    // A host that has no packet filter is warned about; only a size that was asked for is an error there.
+    const cannot = mtu === undefined || (view !== undefined && !hasFilter(view.probe));
+    if (given === "auto" && cannot) return [];
+    return trafficOf(inputs.service)
+        .filter(({ protocol }) => protocol === "tcp")
+        .map(({ protocol, address, port }) => ({
+            kind: "mss",
+            key: trafficKey(protocol, address, port),
+            value: given === "auto" ? largestSegment(mtu!, tunnel, inputs.address, address) : given,
+        }));
+}
+
+/** What a host is taken to have that nobody has looked at. */
+const ETHERNET_MTU = 1500;
+
+function ownMtu(address: string, view: HostView): number | undefined {
+    const device = interfaceOf(view, address);
+    return device === undefined ? undefined : mtuOf(view, device);
 }
 
 /**

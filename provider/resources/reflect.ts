@@ -18,7 +18,7 @@ import {
 } from "../ipvs/model";
 import { hostMask } from "../ipvs/netmask";
 import type { Value } from "../kinds";
-import { masqueradeKey } from "../kinds/nftables";
+import { masqueradeKey } from "../kinds/dialect";
 
 /** What differs on the hosts of a resource, by `kind key`; undefined: it is not there. */
 export type Found = ReadonlyMap<string, Value | undefined>;

@@ -10,7 +10,8 @@ import { engines, schedulerNamed } from "../ipvs/schedulers";
 import type { Value } from "../kinds";
 import { addressKey } from "../kinds/address";
 import { BOOT_UNIT, bootValue } from "../kinds/boot";
-import { markKey, TABLE } from "../kinds/nftables";
+import { trafficKey } from "../kinds/dialect";
+import { filterWants } from "../kinds/filter";
 import type { Finding, HostView, Want } from "../kinds/want";
 
 const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
@@ -34,7 +35,12 @@ export function bootWant(persistAcrossReboot: boolean | undefined): Want[] {
 }
 
 /** A service with its scheduler, marks, VIP and inline real servers. `interface`: the director's, for VIPs. */
-export function serviceWants(id: ServiceIdentity, fields: InlineService, interface_: string | undefined): Want[] {
+export function serviceWants(
+    id: ServiceIdentity,
+    fields: InlineService,
+    interface_: string | undefined,
+    view: HostView | undefined,
+): Want[] {
     const key = serviceKey(id);
     const value = serviceValue(id, fields);
     const engine = engines.find(({ name }) => name === value.persistence?.engine);
@@ -42,7 +48,7 @@ export function serviceWants(id: ServiceIdentity, fields: InlineService, interfa
     return [
         moduleWant(schedulerNamed(value.scheduler)?.module ?? `ip_vs_${value.scheduler}`),
         ...(engine === undefined ? [] : [moduleWant(engine.module)]),
-        ...markWants(id, fields),
+        ...markWants(id, fields, view),
         { kind: "service", key, value: value as unknown as Value },
         ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) =>
             destinationWants(id, address, port, server),
@@ -78,18 +84,18 @@ export function vipWant(device: string, vip: string): Want {
     return { kind: "address", key: addressKey(device, vip), value: { deprecated: vip.includes(":") } };
 }
 
-function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">): Want[] {
+function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">, view: HostView | undefined): Want[] {
     if (!("fwmark" in id) || marks === undefined) return [];
-    return [
-        { kind: "table", key: TABLE, value: "1" },
-        ...marks.map(
+    return filterWants(
+        view,
+        marks.map(
             ({ protocol, address, port }): Want => ({
                 kind: "mark",
-                key: markKey(protocol, address, port),
+                key: trafficKey(protocol, address, port),
                 value: id.fwmark,
             }),
         ),
-    ];
+    );
 }
 
 /** A rule for a real server, and what its forwarding method asks of the director. */

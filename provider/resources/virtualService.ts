@@ -3,7 +3,7 @@ import { virtualServiceFindings } from "../checks/virtualService";
 import { identityOf } from "../inputs/reference";
 import { type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
 import { serviceKey } from "../ipvs/model";
-import type { Want } from "../kinds/want";
+import type { HostView, Want } from "../kinds/want";
 import { reflectService } from "./reflect";
 import type { Resource } from "./resource";
 import { directorBase, serviceHostFindings, serviceWants } from "./rules";
@@ -25,9 +25,9 @@ export const virtualService: Resource<VirtualServiceInputs> = {
             boot: inputs.director.persistAcrossReboot !== false,
             settings: [],
             drain: inputs.drain?.timeout ?? 30,
-            wants: () => wants(inputs),
+            wants: (view) => wants(inputs, view),
             findings: (view) => [
-                ...hostFindings(view, wants(inputs)),
+                ...hostFindings(view, wants(inputs, view)),
                 ...serviceHostFindings(
                     identityOf(inputs),
                     inputs,
@@ -43,10 +43,10 @@ export const virtualService: Resource<VirtualServiceInputs> = {
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: inputs.deleteForeign ?? false }),
 };
 
-function wants(inputs: VirtualServiceInputs): Want[] {
+function wants(inputs: VirtualServiceInputs, view: HostView | undefined): Want[] {
     return [
         ...directorBase(inputs.director.persistAcrossReboot),
-        ...serviceWants(identityOf(inputs), inputs, inputs.director.interface),
+        ...serviceWants(identityOf(inputs), inputs, inputs.director.interface, view),
     ];
 }
 

@@ -213,6 +213,24 @@ const raised: Case[] = [
         onLb(director({ mtu: "eth1 1300\n" })),
     ],
     [
+        "LVS-TUN-MTU",
+        "tunnel.mss",
+        rs({ forwarding: "tun", connection: "web1" }),
+        onServer(server(factsWith("tool.nft="))),
+    ],
+    [
+        "LVS-TUN-MTU",
+        "tunnel.mss",
+        rs({ forwarding: "tun", connection: "web1" }),
+        { ...onServer(), director: director({ mtu: "eth1 1400\n" }) },
+    ],
+    [
+        "LVS-TUN-MTU",
+        "tunnel.mss",
+        rs({ forwarding: "tun", tunnel: { mss: 1460 }, connection: "web1" }),
+        { ...onServer(), director: director() },
+    ],
+    [
         "LVS-TUN-KERNEL",
         "tunnel.type",
         rs({ forwarding: "tun", tunnel: { type: "gre" } }),

@@ -3,8 +3,9 @@ import * as fc from "fast-check";
 import { type Action, kindOf, kinds, type Value } from "../../../provider/kinds";
 import { addressKey, parseAddressKey } from "../../../provider/kinds/address";
 import { bootFiles, bootValue, cksum, readBoot } from "../../../provider/kinds/bootFiles";
+import { trafficKey } from "../../../provider/kinds/dialect";
 import { DEVICE_PREFIX } from "../../../provider/kinds/kind";
-import { markKey, TABLE } from "../../../provider/kinds/nftables";
+import { TABLE } from "../../../provider/kinds/nftables";
 import { fact, probeOf } from "../../../provider/kinds/probe";
 import { interfaceSysctl, sysctlKey, sysctlPath } from "../../../provider/kinds/sysctl";
 
@@ -402,19 +403,19 @@ describe("nftables", () => {
 
     test.each<[string, number, number | undefined, string]>([
         [
-            markKey("tcp", "192.0.2.100", 80),
+            trafficKey("tcp", "192.0.2.100", 80),
             1,
             undefined,
             "nft add element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 : 1 }",
         ],
         [
-            markKey("udp", "2001:db8::1", 0),
+            trafficKey("udp", "2001:db8::1", 0),
             7,
             undefined,
             "nft add element inet pulumi_lvs anyport6 { 2001:db8::1 . udp : 7 }",
         ],
         [
-            markKey("tcp", "192.0.2.100", 80),
+            trafficKey("tcp", "192.0.2.100", 80),
             2,
             1,
             "nft delete element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 }; add element inet pulumi_lvs marks4 { 192.0.2.100 . tcp . 80 : 2 }",
@@ -423,13 +424,59 @@ describe("nftables", () => {
         expect(set("mark", key, want, have)).toEqual([words]);
     });
 
+    /** What sets a rule: its chain, if it is not there, and the beginning of the rule. */
+    const chain = (name: string, hook: string) =>
+        `nft add chain inet pulumi_lvs ${name} { type ${hook}; policy accept; }; add rule inet pulumi_lvs ${name}`;
+
     test("masquerading names its rule by its networks, and leaves out a destination that is everything", () => {
         expect(set("masquerade", "10.0.0.0/8 0.0.0.0/0", true)).toEqual([
-            'nft add rule inet pulumi_lvs postrouting_masquerade ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"',
+            `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"`,
         ]);
         expect(set("masquerade", "fd00::/8 2001:db8::/32", true)).toEqual([
-            'nft add rule inet pulumi_lvs postrouting_masquerade ip6 saddr fd00::/8 ip6 daddr 2001:db8::/32 masquerade comment "fd00::/8 2001:db8::/32"',
+            `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip6 saddr fd00::/8 ip6 daddr 2001:db8::/32 masquerade comment "fd00::/8 2001:db8::/32"`,
         ]);
+    });
+});
+
+describe("rules of a real server's own side", () => {
+    const nft = `table inet pulumi_lvs {
+	chain postrouting_mss {
+		type filter hook postrouting priority 110; policy accept;
+		ip saddr 192.0.2.100 tcp sport 80 tcp flags 0x2 / 0x2,0x4 tcp option maxseg size set 1440 comment "ipv4/tcp/192.0.2.100/80"
+		ip6 saddr 2001:db8::100 tcp flags 0x2 / 0x2,0x4 tcp option maxseg size set 1400 comment "ipv6/tcp/2001:db8::100/0"
+	}
+
+	chain prerouting_redirect {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr 192.0.2.100 tcp dport 80 dnat ip to 192.0.2.21 comment "ipv4/tcp/192.0.2.100/80"
+		ip6 daddr 2001:db8::100 meta l4proto 17 dnat ip6 to 2001:db8::21 comment "ipv6/udp/2001:db8::100/0"
+	}
+}
+`;
+
+    test("segment sizes and redirections are read with their values, each out of its own chain", () => {
+        expect(read("mss", { nft })).toEqual({ "ipv4/tcp/192.0.2.100/80": 1440, "ipv6/tcp/2001:db8::100/0": 1400 });
+        expect(read("redirect", { nft })).toEqual({
+            "ipv4/tcp/192.0.2.100/80": "192.0.2.21",
+            "ipv6/udp/2001:db8::100/0": "2001:db8::21",
+        });
+        expect(read("masquerade", { nft })).toEqual({});
+    });
+
+    test("a segment's size that changes replaces its rule, and at boot it is not added a second time", () => {
+        const key = "ipv6/tcp/2001:db8::100/80";
+        const add = `nft add chain inet pulumi_lvs postrouting_mss { type filter hook postrouting priority srcnat + 10; policy accept; }; add rule inet pulumi_lvs postrouting_mss ip6 saddr 2001:db8::100 tcp sport 80 tcp flags & (syn|rst) == syn tcp option maxseg size set 1400 comment "${key}"`;
+        expect(set("mss", key, 1400)).toEqual([add]);
+        expect(set("mss", key, 1400, 1440)).toEqual([`script postrouting_mss ${key}`, add]);
+        expect(said(kindOf("mss").boot!(key, 1400))).toEqual([`script postrouting_mss ${key} ${add}`]);
+        expect(unset("mss", key, 1400)).toEqual([`script postrouting_mss ${key}`]);
+    });
+
+    test("a redirection of every port leaves the port out, and goes to the address alone", () => {
+        const words = set("redirect", "ipv4/udp/192.0.2.100/0", "192.0.2.21")[0];
+        expect(words).toContain(" ip daddr 192.0.2.100 meta l4proto udp dnat ip to 192.0.2.21 comment ");
+        const one = set("redirect", "ipv4/udp/192.0.2.100/53", "192.0.2.21")[0];
+        expect(one).toContain(" ip daddr 192.0.2.100 udp dport 53 dnat ip to 192.0.2.21 comment ");
     });
 });
 

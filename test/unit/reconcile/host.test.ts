@@ -38,7 +38,7 @@ const lost = (wasSent: boolean) =>
         remedy: "",
         sent: wasSent,
     });
-const groups: Group[] = ["ipvs", "ipvs.host", "nft", "tunnel"];
+const groups: Group[] = ["ipvs", "ipvs.host", "filter", "tunnel"];
 let said: string[] = [];
 let counter = 0;
 

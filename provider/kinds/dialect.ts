@@ -1,0 +1,65 @@
+/**
+ * What our packet-filter rules are, and what a program that sets them has to say: each program (nft, iptables) is one
+ * value of `Dialect`, and every kind of rule works with all of them.
+ */
+import type { Action } from "./kind";
+import type { Probe } from "./probe";
+
+/** How one sort of rule is read and written. */
+export interface Words<V> {
+    read(probe: Probe): [string, V][];
+    set(key: string, want: V, have: V | undefined): Action[];
+    unset(key: string, have: V): Action[];
+    /** What sets it at boot, where that differs from `set` of an absent rule. */
+    boot?(key: string, want: V): Action[];
+}
+
+export interface Dialect {
+    /** The program. */
+    readonly tool: "nft" | "iptables";
+    /** What the keys of its objects begin with. */
+    readonly prefix: string;
+    /** The key of the frame that its rules stand in. */
+    readonly frame: string;
+    readonly table: Words<string>;
+    /** A firewall mark for traffic. */
+    readonly mark: Words<number>;
+    /** Masquerading, keyed by two networks: `10.0.0.0/8 0.0.0.0/0`. */
+    readonly masquerade: Words<true>;
+    /** The largest TCP segment that this host tells clients of a service to send. */
+    readonly mss: Words<number>;
+    /** The host's own address, for traffic to a VIP that the host does not have. */
+    readonly redirect: Words<string>;
+}
+
+/** What arrives at an address; port 0: every port. */
+export interface Traffic {
+    family: "ipv4" | "ipv6";
+    protocol: string;
+    address: string;
+    port: number;
+}
+
+/** Traffic as a key: `ipv4/tcp/192.0.2.100/80`. */
+export function trafficKey(protocol: string, address: string, port: number): string {
+    return `${address.includes(":") ? "ipv6" : "ipv4"}/${protocol}/${address}/${port}`;
+}
+
+export function parseTrafficKey(key: string): Traffic {
+    const [family, protocol = "", address = "", port] = key.split("/");
+    return { family: family === "ipv6" ? "ipv6" : "ipv4", protocol, address, port: Number(port) };
+}
+
+/** The key of the masquerading of what goes from `source` to `destination`, by default to anywhere. */
+export function masqueradeKey({ source, destination }: { source: string; destination?: string | undefined }): string {
+    return `${source} ${destination ?? (source.includes(":") ? "::/0" : "0.0.0.0/0")}`;
+}
+
+/** A masquerade's networks; `destination` undefined: to anywhere. */
+export function parseMasqueradeKey(key: string): { source: string; destination: string | undefined } {
+    const [source = "", destination = ""] = key.split(" ");
+    return {
+        source,
+        destination: destination === "0.0.0.0/0" || destination === "::/0" ? undefined : destination,
+    };
+}
