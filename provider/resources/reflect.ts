@@ -43,7 +43,9 @@ export function reflectRule<T extends Parameters<typeof destinationValue>[0]>(fi
         if (found[name] !== wanted[name]) changed[name] = found[name];
     }
     if (!sameValue(found.tunnel, wanted.tunnel)) {
-        changed["tunnel"] = found.tunnel === null ? undefined : tunnelFields(found.tunnel);
+        const { mss } = { mss: undefined, ...fields.tunnel };
+        const own = mss === undefined ? {} : { mss };
+        changed["tunnel"] = found.tunnel === null ? undefined : { ...tunnelFields(found.tunnel), ...own };
     }
     return { ...fields, ...changed };
 }

@@ -16,7 +16,7 @@ import { addresses, director, factsWith, server, table } from "./hosts";
 const owner = "organization/shop/prod#lvs:Any/one";
 type Inputs = Record<string, unknown>;
 
-/** Everything that a resource says: of its inputs, and of the hosts that are given. */
+/** Everything that a resource says: of its inputs, and of the hosts that are given; `beside`: what a real server is told of its director. */
 function said(resource: Resource<never>, raw: Inputs, hosts: Partial<Record<string, HostState>> = {}): Finding[] {
     const { value, failures } = parseInputs(resource.schema, { owner, ...raw });
     expect(failures).toEqual([]);
@@ -24,7 +24,7 @@ function said(resource: Resource<never>, raw: Inputs, hosts: Partial<Record<stri
         ...resource.findings(value),
         ...resource.parts(value).flatMap((part) => {
             const host = hosts[part.role];
-            return host === undefined ? [] : part.findings(host, undefined);
+            return host === undefined ? [] : part.findings(host, hosts["beside"]);
         }),
     ];
 }
@@ -222,13 +222,13 @@ const raised: Case[] = [
         "LVS-TUN-MTU",
         "tunnel.mss",
         rs({ forwarding: "tun", connection: "web1" }),
-        { ...onServer(), director: director({ mtu: "eth1 1400\n" }) },
+        { ...onServer(), beside: director({ mtu: "eth1 1400\n" }) },
     ],
     [
         "LVS-TUN-MTU",
         "tunnel.mss",
         rs({ forwarding: "tun", tunnel: { mss: 1460 }, connection: "web1" }),
-        { ...onServer(), director: director() },
+        { ...onServer(), beside: director() },
     ],
     [
         "LVS-TUN-KERNEL",
