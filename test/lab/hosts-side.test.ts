@@ -15,7 +15,6 @@ let made: State[] = [];
 
 const VIP = "10.77.1.100";
 const VIP6 = "fd00:1::100";
-const NEAR = { ipv4: "10.77.1.21", ipv6: "fd00:1::21" };
 const FAR = { ipv4: "10.77.5.22", ipv6: "fd00:5::22" };
 
 const owner = (type: ResourceType, name: string) => ({ owner: `organization/shop/prod#${type}/${name}` });
