@@ -101,14 +101,14 @@ function dotted(hex: string): string {
 }
 
 /**
- * A basic regular expression for the lines of /proc/net/ip_vs_conn that are established connections to a real server,
+ * A basic regular expression for the lines of /proc/net/ip_vs_conn that are connections to a real server in a state,
  * whatever service they came by. Port 0 is every port.
  */
-export function establishedTo(destination: string): string {
+export function connectionsTo(destination: string, state: "ESTABLISHED" | "SYN_RECV"): string {
     const { address, port } = parseDestinationKey(destination, kernelAddress);
     const bytes = ipaddr.parse(address).toByteArray();
     const hex = Buffer.from(bytes).toString("hex");
     const shown = bytes.length === 4 ? hex.toUpperCase() : hex.match(/.{4}/g)!.join(":");
     const portShown = port === 0 ? "[0-9A-F]*" : port.toString(16).toUpperCase().padStart(4, "0");
-    return ` ${shown} ${portShown} ESTABLISHED `;
+    return ` ${shown} ${portShown} ${state} `;
 }

@@ -44,6 +44,8 @@ interface Doing {
     manner: Manner;
     around: Surroundings;
     deeds: { host: Host; deed: Deed }[];
+    /** See {@link Request.departing}. */
+    departing?: boolean;
     /** All parts, where one may have to look at another. */
     parts?: HostPart[];
 }
@@ -95,7 +97,9 @@ export async function update(
             // Another way to the same machine finds its ledger there: nothing moved, nothing is released.
             const moved = parts.find((part) => part.role === old.role);
             if (moved !== undefined && outcomes.get(moved)!.known) continue;
-            await forgiving(around, old, () => carryOut({ ...doing, identity: former.identity }, old, "delete", false));
+            await forgiving(around, old, () =>
+                carryOut({ ...doing, identity: former.identity, departing: true }, old, "delete", false),
+            );
         }
         return parts.map((part) => outcomes.get(part)!.state);
     });
@@ -232,6 +236,7 @@ async function carryOut(
         deleteForeign: manner.deleteForeign,
         boot: part.boot,
         drain: part.drain,
+        ...(doing.departing === true ? { departing: true } : {}),
         ...(formerly === undefined ? {} : { formerly }),
         wants: (state) => part.wants(state),
     };

@@ -26,6 +26,8 @@ export interface Request extends Owner {
     adopt: boolean;
     /** Remove a service even if real servers are on it that nobody declared. */
     deleteForeign: boolean;
+    /** The resource moves to another machine: what its stack still has on its services here is about to follow. */
+    departing?: boolean;
     /** Set again at boot. */
     boot: boolean;
     /** Seconds to wait for a real server's connections before it is removed; 0: none. */
@@ -437,13 +439,25 @@ function remove({ kind, key }: { kind: string; key: string }, have: Value): Step
     return makeStep(kind, key, have, undefined, kindOf(kind).unset!(key, have), true, "remove");
 }
 
-/** `ipvsadm -D` takes every destination of a service with it, whoever added it: refused, unless that is what is asked. */
+/**
+ * `ipvsadm -D` takes every destination of a service with it, whoever added it: refused, unless that is what is asked, or
+ * the service moves to another machine, where its own stack's real servers are about to follow.
+ */
 function foreignChildren({ request, state, others }: Scene, claim: Claim, releases: Claim[]): Place[] {
-    const foreign = childrenOf(state.objects, claim).filter(
+    const all = childrenOf(state.objects, claim).filter(
         (child) =>
             !releases.some((each) => sameplace(each, child)) || holders(others, child.kind, child.key).length > 0,
     );
-    if (foreign.length === 0 || request.deleteForeign) return foreign;
+    const follows = ({ kind, key }: Place): boolean => {
+        const held = holders(others, kind, key);
+        return (
+            request.departing === true &&
+            held.length > 0 &&
+            held.every(({ file }) => stackOf(file.owner) === stackOf(request.owner))
+        );
+    };
+    const foreign = all.filter((child) => !follows(child));
+    if (foreign.length === 0 || request.deleteForeign) return all;
     const holder = ({ kind, key }: { kind: string; key: string }) => holders(state.ledger, kind, key)[0];
     throw new StepError(
         "LVS-FOREIGN-SERVERS",

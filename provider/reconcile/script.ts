@@ -6,7 +6,7 @@
  * PIPE, lets its steps write to files in /run, and writes to the channel once, after the ledger.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { establishedTo } from "../ipvs/connections";
+import { connectionsTo } from "../ipvs/connections";
 import type { DestinationValue } from "../ipvs/model";
 import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import { type Action, type Group, groups } from "../kinds";
@@ -145,7 +145,11 @@ lvs_main
 const lock = `{ if flock -w ${LOCK_WAIT} 9; then`;
 const unlock = `else echo busy > "$W/outcome"; fi; } 9>/run/pulumi-lvs/lock`;
 
-/** `lvs_busy` prints `|SERVICE REALSERVER|N` for each real server with N active connections, in the shell's own words. */
+/**
+ * `lvs_busy` prints `|SERVICE REALSERVER|N` for each real server with N active connections, in the shell's own words.
+ * `lvs_opening` tells by a pattern whether a real server has connections whose handshake is under way: the kernel does not
+ * count them as active yet, and they were let in before its weight was 0.
+ */
 const busy = `lvs_busy() {
     ipvsadm -Ln | while read -r p a f w n r; do
         case $p in
@@ -154,7 +158,10 @@ const busy = `lvs_busy() {
         '->') case $n in ''|0|*[!0-9]*) ;; *) echo "|$s $a|$n" ;; esac ;;
         esac
     done
-}`;
+}
+lvs_opening() { grep -qs -e "$1" /proc/net/ip_vs_conn; }`;
+
+const opening = (key: string) => `lvs_opening ${quote(connectionsTo(key, "SYN_RECV"))}`;
 
 /** Claims upwards by rank across all plans, then releases downwards; consecutive rules join one \`ipvsadm -R\`. */
 function renderParts(batch: Batch): Part[] {
@@ -234,15 +241,17 @@ function ruleLine(action: Action): string | undefined {
     return restoreLine(action.run.slice(1));
 }
 
-/** Real servers go to weight 0; those without active connections are removed at once, the others are left to be waited for. */
+/** Real servers go to weight 0; those without active or opening connections are removed at once, the others are left to be waited for. */
 function drainPart(items: { step: Step; index: number }[]): Part {
     const quiet = items.map(({ step }) =>
         restoreLine(editDestination(step.key, { ...(step.before as unknown as DestinationValue), weight: 0 })),
     );
-    const cases = items.map(
-        ({ step, index }) =>
-            `case $busy in *${quote(`|${listingName(step.key)}|`)}*) draining="\${draining}${index} "; echo ${index} >> "$W/draining" ;; ` +
-            `*) gone="\${gone}${restoreLine(deleteDestination(step.key))}\n" ;; esac`,
+    const cases = items.map(({ step, index }) =>
+        [
+            `case $busy in *${quote(`|${listingName(step.key)}|`)}*) false ;; *) ! ${opening(step.key)} ;; esac &&`,
+            `gone="\${gone}${restoreLine(deleteDestination(step.key))}\n" ||`,
+            `{ draining="\${draining}${index} "; echo ${index} >> "$W/draining"; }`,
+        ].join(" "),
     );
     return {
         plans: items.map(({ index }) => index),
@@ -303,7 +312,6 @@ function writeLedger(files: FileChanges, owners: ReadonlyMap<string, number>): s
 /** Waits, without the lock, until none of the destinations has active connections, at most so many seconds. */
 export function renderWait(keys: string[], seconds: number): { text: string; nonce: string } {
     const nonce = randomBytes(12).toString("hex");
-    const names = keys.map((key) => quote(`|${listingName(key)}|`));
     const text = `lvs_main() {
 trap '' PIPE
 LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
@@ -312,9 +320,12 @@ n=0
 while :; do
     busy=$(lvs_busy)
     left=
-    for k in ${names.join(" ")}; do
-        case $busy in *"$k"*) c=\${busy#*"$k"}; left="$left \${c%%[!0-9]*}" ;; esac
-    done
+${keys
+    .map((key) => {
+        const name = quote(`|${listingName(key)}|`);
+        return `    k=${name}; case $busy in *"$k"*) c=\${busy#*"$k"}; left="$left \${c%%[!0-9]*}" ;; *) ! ${opening(key)} || left="$left 1" ;; esac`;
+    })
+    .join("\n")}
     [ -n "$left" ] || break
     n=$((n + 1))
     [ $n -le ${Math.max(1, Math.floor(seconds))} ] || break
@@ -338,7 +349,10 @@ export function renderOutlast(keys: string[], seconds: number, slice: number): {
         .update([...keys].sort().join())
         .digest("hex")
         .slice(0, 12)}`;
-    const lines = keys.flatMap((key) => ["-e", quote(establishedTo(key))]).join(" ");
+    const states = ["ESTABLISHED", "SYN_RECV"] as const;
+    const lines = keys.flatMap((key) => states.flatMap((state) => ["-e", quote(connectionsTo(key, state))])).join(" ");
+    // What identifies a connection: all but its state, and the seconds that it still has.
+    const cut = `sed -n ${states.map((state) => `-e 's/ ${state} .*//p'`).join(" ")}`;
     const text = `lvs_main() {
 trap '' PIPE
 LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
@@ -350,11 +364,11 @@ now=$(date +%s)
 if [ "\${until:-0}" -le "$now" ]; then
     until=$((now + ${seconds}))
     mkdir -p /run/pulumi-lvs
-    { echo $until; grep ${lines} /proc/net/ip_vs_conn | sed 's/ ESTABLISHED .*//'; } > $f.new && mv -f $f.new $f
+    { echo $until; grep ${lines} /proc/net/ip_vs_conn | ${cut}; } > $f.new && mv -f $f.new $f
 fi
 n=0
 while :; do
-    left=$(sed -n 's/ ESTABLISHED .*//p' /proc/net/ip_vs_conn | grep -cFxf $f)
+    left=$(${cut} /proc/net/ip_vs_conn | grep -cFxf $f)
     now=$(date +%s)
     n=$((n + 1))
     [ "\${left:-0}" -gt 0 ] && [ "$now" -lt "$until" ] && [ $n -le ${Math.max(1, Math.floor(slice))} ] || break

@@ -239,6 +239,20 @@ describe("a script", () => {
         true,
     );
 
+    promise("a real server whose last connection is just being opened waits for it", () => {
+        fresh().withIpvs();
+        carryOut(host, create());
+        host.write("proc/net/ip_vs_conn", "TCP C0000201 D431 C0000264 0050 C0000215 0050 SYN_RECV 59\n");
+        const state = host.probe();
+        const made = plan(remove({ drain: 30 }), state);
+        expect(host.batch({ expect: state.sum, plans: [made] }, state).sections["run.draining"]?.trim()).toBe("0");
+        const wait = renderWait([server], 1);
+        const left = () => parseSections(host.run(wait.text).stdout, wait.nonce)["left"]?.trim();
+        expect(left()).toBe("1");
+        host.write("proc/net/ip_vs_conn", "TCP C0000201 D431 C0000264 0050 C0000215 0050 FIN_WAIT 59\n");
+        expect(left()).toBe("");
+    });
+
     promise("waiting ends when the last connection does, and otherwise says how many are left", () => {
         fresh().withIpvs();
         carryOut(host, create());
