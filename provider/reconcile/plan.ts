@@ -101,8 +101,13 @@ export function plan(request: Request, state: HostState): Plan {
     const scene: Scene = { request, state, base, others, notes };
 
     if (request.phase === "delete" && (base === undefined ? state.hasLedger : base.token !== request.token)) {
+        const left = base === undefined ? unclaimed(request, state) : [];
         if (base !== undefined) {
             notes.push(`${request.host}: ${request.id} was taken over by a newer incarnation: nothing is released`);
+        } else if (left.length > 0) {
+            notes.push(
+                `warning: ${request.host}: the ledger has no file of ${request.id}: nothing is released, and these are left, which may be its own: ${left.join(", ")}`,
+            );
         }
         return {
             steps: [],
@@ -186,6 +191,16 @@ export function plan(request: Request, state: HostState): Plan {
         next: project(state, steps, final),
         goals,
     };
+}
+
+/** What a resource wants and the host has, though no file claims it. */
+function unclaimed(request: Request, state: HostState): string[] {
+    return request
+        .wants(state)
+        .filter(({ kind }) => ["rule", "thing"].includes(kindOf(kind).nature))
+        .filter(({ kind, key }) => valueAt(state, kind, key) !== undefined)
+        .filter(({ kind, key }) => holders(state.ledger, kind, key).length === 0)
+        .map(({ kind, key }) => kindOf(kind).describe(key));
 }
 
 /** The file while a real server is drained: it keeps the deadline, so that a later attempt goes on waiting. */

@@ -218,6 +218,23 @@ describe("rules of others", () => {
         expect(codeOf(() => plan(remove({}), host))).toBe("LVS-FOREIGN-SERVERS");
     });
 
+    test("a service that moves to another machine takes its own stack's real servers along, and nobody else's", () => {
+        const server = (stack: string, address: string) =>
+            create({
+                owner: `org/${stack}/prod#RealServer/a`,
+                id: `rs ${address}`,
+                wants: [want("destination", serverKey(address), destination())],
+            });
+        const up = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
+        const ours = carryOut(server("shop", "192.0.2.22"), up);
+        expect(codeOf(() => plan(remove({}), ours))).toBe("LVS-FOREIGN-SERVERS");
+        expect(valueAt(carryOut(remove({ departing: true }), ours), "service", SERVICE)).toBeUndefined();
+        const theirs = carryOut(server("blog", "192.0.2.23"), ours);
+        expect(codeOf(() => plan(remove({ departing: true }), theirs))).toBe("LVS-FOREIGN-SERVERS");
+        const nobodys = project(ours, [step("destination", serverKey("192.0.2.99"), destination())], new Map());
+        expect(codeOf(() => plan(remove({ departing: true }), nobodys))).toBe("LVS-FOREIGN-SERVERS");
+    });
+
     test("a real server whose service is gone is an error, unless it comes with it", () => {
         const wants = [want("destination", serverKey("192.0.2.21"), destination())];
         expect(codeOf(() => plan(create({ wants }), stateOf({ things: found })))).toBe("LVS-NO-SERVICE");
@@ -324,7 +341,20 @@ describe("a ledger that is not as it was", () => {
     test("a ledger without our file means that it was released already", () => {
         const other = carryOut(create({ owner: old, wants: serviceWants() }), stateOf({ things: found }));
         const made = plan(remove({ wants: serviceWants() }), other);
-        expect([made.steps, [...made.during], [...made.afterwards]]).toEqual([[], [], []]);
+        expect([made.steps, [...made.during], [...made.afterwards], made.notes]).toEqual([[], [], [], []]);
+    });
+
+    test("a delete whose file alone was lost releases nothing, and names what stands there unclaimed", () => {
+        const up = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
+        const lost = carryOut(create({ owner: old, id: "b", wants: [want("sysctl", SYSCTL, "1")] }), {
+            ...up,
+            ledger: new Map(),
+        });
+        const made = plan(remove({ wants: serviceWants() }), lost);
+        expect(made.steps).toEqual([]);
+        expect(made.notes.join()).toMatch(
+            /no file of dir\/tcp\/192\.0\.2\.100:80: nothing is released.*virtual service tcp.*real server tcp.*192\.0\.2\.100\/32/,
+        );
     });
 
     test("an update rebuilds a lost file and takes what exists for its own", () => {
