@@ -33,6 +33,7 @@ async function main(): Promise<number> {
         options: {
             ...connectionOptions,
             json: { type: "boolean" },
+            needs: { type: "string" },
             restore: { type: "boolean" },
             name: { type: "string" },
             "real-server": { type: "string", multiple: true },

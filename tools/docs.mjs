@@ -61,12 +61,14 @@ export function pages(load) {
         "config.md": configPage(),
         "commands.md": commandsPage(),
         "codes.md": codesPage(load("provider/checks/codes").codes),
+        "sysctls.md": sysctlsPage(load("provider/ipvs/sysctls")),
+        "versions.md": versionsPage(load("provider/ipvs/gates")),
     };
 }
 
 function indexPage() {
     return page("Reference", [
-        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)\n- [Commands](commands.md)\n- [Codes of errors and warnings](codes.md)",
+        "- [Director](director.md)\n- [VirtualService](virtualservice.md)\n- [RealServer](realserver.md)\n- [LvsCluster](lvscluster.md)\n- [Connection](connection.md)\n- [Configuration](config.md)\n- [Commands](commands.md)\n- [Settings of IPVS](sysctls.md)\n- [Versions of kernel and ipvsadm](versions.md)\n- [Codes of errors and warnings](codes.md)",
     ]);
 }
 
@@ -147,6 +149,39 @@ function codesPage(codes) {
                 MOMENTS[moment],
             ]),
         ),
+    ]);
+}
+
+function sysctlsPage({ vsSettings, takesWords }) {
+    return page("Settings of IPVS", [
+        "`net.ipv4.vs.NAME`, for `sysctls` of a Director. What a setting does not take is refused in a preview ([LVS-SYSCTL-VALUE](../checks/LVS-SYSCTL-VALUE.md)), also where the kernel would take it and it means nothing; a setting that the running kernel does not have is refused before anything is touched ([LVS-SYSCTL](../checks/LVS-SYSCTL.md)).",
+        table(
+            ["name", "takes", "default", "since", ""],
+            vsSettings.map(({ name, takes, title, since, default: start }) => [
+                `\`${name}\``,
+                takesWords(takes),
+                start ?? "",
+                since ?? "",
+                title,
+            ]),
+        ),
+        "Of `drop_entry`, `drop_packet` and `secure_tcp` the kernel itself moves 1 to 2 and back: no difference.",
+    ]);
+}
+
+function versionsPage({ kernelGates, ipvsadmOptions }) {
+    return page("Versions", [
+        "The first kernel that has what came after IPVS itself:",
+        table(
+            ["", "kernel"],
+            kernelGates.map(({ title, since }) => [title, since]),
+        ),
+        "The first ipvsadm that has an option which is used:",
+        table(
+            ["option", "for", "ipvsadm"],
+            ipvsadmOptions.map(({ option, title, since }) => [`\`--${option}\``, title, since]),
+        ),
+        "Distributions bring features back: what a host shows to have, it has. [What a kernel and a host have](../guides/kernel-checks.md) tells how to see.",
     ]);
 }
 

@@ -69,6 +69,7 @@ export const codes = {
     // What a host has.
     "LVS-NOT-ROOT": error("apply", "a user who is not root"),
     "LVS-TOOL": error("apply", "a program that the host does not have"),
+    "LVS-IPVSADM": error("apply", "an ipvsadm that does not know what is asked for"),
     "LVS-NO-SYSTEMD": error("apply", "persistence over a reboot without systemd"),
     "LVS-NO-ARPING": warning("apply", "no arping: VIPs are not announced"),
     "LVS-MODULE": error("apply", "a kernel module that is not there"),

@@ -1,5 +1,6 @@
 import type { DirectorInputs } from "../inputs/director";
 import { destinationValue } from "../inputs/realServer";
+import { isBefore, kernelGate } from "../ipvs/gates";
 import { limits } from "../ipvs/limits";
 import { parseServiceKey, type ServiceIdentity } from "../ipvs/model";
 import { fact, lines } from "../kinds/probe";
@@ -141,16 +142,15 @@ function connectionTable({ connTabBits }: DirectorInputs, view: HostView): Findi
 
 /** kubernetes#81775: a client's port that is used again waits a second, on kernels from 4.1 until 5.9. */
 function reuseDelay({ sysctls }: DirectorInputs, view: HostView): Finding[] {
-    const release = /^(\d+)\.(\d+)/.exec(fact(view.probe, "release") ?? "");
-    if (release === null) return [];
-    const version = Number(release[1]) * 1000 + Number(release[2]);
+    const release = fact(view.probe, "release") ?? "";
     const on = (name: string, start: string) => (willBe(sysctls, view, `net.ipv4.vs.${name}`) ?? start) === "1";
-    if (version < 4001 || version >= 5009 || !on("conntrack", "0") || !on("conn_reuse_mode", "1")) return [];
+    const delays = !isBefore(release, "4.1") && isBefore(release, kernelGate("reuse")!.since);
+    if (!delays || !on("conntrack", "0") || !on("conn_reuse_mode", "1")) return [];
     return [
         finding(
             "LVS-REUSE-DELAY",
             "sysctls",
-            `with net.ipv4.vs.conntrack 1 and net.ipv4.vs.conn_reuse_mode 1 kernel ${release[0]} delays a connection from a port that was used before by a second: set conn_reuse_mode to 0, or use 5.9 or later`,
+            `with net.ipv4.vs.conntrack 1 and net.ipv4.vs.conn_reuse_mode 1 kernel ${release} delays a connection from a port that was used before by a second: set conn_reuse_mode to 0, or use 5.9 or later`,
         ),
     ];
 }

@@ -4,12 +4,15 @@ import { DEVICE_PREFIX } from "../kinds/kind";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView, Want } from "../kinds/want";
 import { finding } from "./codes";
+import { ipvsadmFindings } from "./ipvsadm";
+import { moduleState, moduleTrouble } from "./modules";
 
 /** Everything that stands in the way of these wants. */
 export function hostFindings(view: HostView, wants: Want[]): Finding[] {
     return [
         ...rights(view),
         ...tools(view, wants),
+        ...ipvsadmFindings(view, wants),
         ...wants.filter(({ kind }) => kind === "module").flatMap(({ key }) => moduleFindings(view, key)),
         ...devices(view, wants),
     ];
@@ -59,31 +62,11 @@ function tools({ probe }: HostView, wants: Want[]): Finding[] {
 }
 
 /** Whether the running kernel has a module or can load it. A host that does not say is taken at its word later. */
-export function moduleFindings({ probe }: HostView, module: string): Finding[] {
-    const has = (section: string) => lines(probe, section).includes(module);
-    if (has("modules") || has("builtin")) return [];
-    const release = fact(probe, "release") ?? "?";
-    const blocked = lines(probe, "blacklist").find((line) =>
-        new RegExp(`^install +${module} +(/usr)?/bin/(false|true)`).test(line),
-    );
-    if (blocked !== undefined) {
-        return [
-            finding(
-                "LVS-MODULE-BLOCKED",
-                "",
-                `loading the kernel module ${module} is switched off by modprobe's config: ${blocked}`,
-            ),
-        ];
-    }
-    const known = lines(probe, "loadable").length + lines(probe, "builtin").length > 0;
-    if (!known || has("loadable")) return [];
-    return [
-        finding(
-            "LVS-MODULE",
-            "",
-            `the running kernel ${release} has no module ${module}: install its modules package, or boot the kernel whose modules are installed (an upgraded kernel needs a reboot)`,
-        ),
-    ];
+export function moduleFindings(view: HostView, module: string): Finding[] {
+    const trouble = moduleTrouble(view, module);
+    if (trouble === undefined) return [];
+    const blocked = moduleState(view, module).state === "blocked";
+    return [finding(blocked ? "LVS-MODULE-BLOCKED" : "LVS-MODULE", "", `${trouble.what}: ${trouble.remedy}`)];
 }
 
 function devices({ probe }: HostView, wants: Want[]): Finding[] {

@@ -4,6 +4,7 @@ import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { vipsOf } from "../inputs/reference";
 import { familyOfIdentity, type InlineService, serviceValue } from "../inputs/service";
 import { kernelAddress } from "../ipvs/address";
+import { isBefore, kernelGate } from "../ipvs/gates";
 import { upstreamWeightMax } from "../ipvs/limits";
 import {
     type DestinationValue,
@@ -202,14 +203,14 @@ function tunnelFindings(
 ): Finding[] {
     const findings: Finding[] = [];
     const { type } = value.tunnel!;
-    const since = { ipip: 0, gue: 5002, gre: 5003 }[type];
-    const [, major, minor] = /^(\d+)\.(\d+)/.exec(fact(view.probe, "release") ?? "") ?? [];
-    if (major !== undefined && Number(major) * 1000 + Number(minor) < since) {
+    const release = fact(view.probe, "release") ?? "";
+    const gate = kernelGate(type);
+    if (gate !== undefined && isBefore(release, gate.since)) {
         findings.push(
             finding(
                 "LVS-TUN-KERNEL",
                 below(at, "tunnel.type"),
-                `${type} came to IPVS with kernel ${Math.floor(since / 1000)}.${since % 1000}, and this director runs ${fact(view.probe, "release")}`,
+                `${type} came to IPVS with kernel ${gate.since}, and this director runs ${release}`,
             ),
         );
     }

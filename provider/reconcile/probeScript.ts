@@ -7,6 +7,7 @@
  * the plan that it carries still fits. `lvs_notice` reads what anybody may move at any time (loaded modules), and
  * `lvs_inform` what does not change while we work, or does not decide.
  */
+import { ipvsadmOptions } from "../ipvs/gates";
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { ipvsListings } from "../kinds/ipvs";
 import { DEVICE_PREFIX } from "../kinds/kind";
@@ -133,13 +134,25 @@ lvs_inform() {
     lvs_section builtin
     grep -shoE '/(${MODULES})\\.ko' "/lib/modules/$k/modules.builtin" | sed 's/.*\\///;s/\\.ko//'
     case $LVS_GROUPS in *"|kernel|"*)
+    # A line of modules.dep whose file was taken away is no module.
     lvs_section loadable
-    grep -shoE '(^|/)(${MODULES})\\.ko' "/lib/modules/$k/modules.dep" | sed 's/.*\\///;s/\\.ko//' | sort -u
+    grep -shE '(^|/)(${MODULES})\\.ko[.a-z]*:' "/lib/modules/$k/modules.dep" | while IFS=: read -r f v; do
+        case $f in /*) ;; *) f=/lib/modules/$k/$f ;; esac
+        [ -e "$f" ] && f=\${f##*/} && echo "\${f%%.ko*}"
+    done
+    lvs_section installed
+    for d in /lib/modules/*; do
+        [ -e "$d/modules.dep" ] && echo "\${d##*/}"
+    done
     lvs_section blacklist
-    grep -shE '^(blacklist|install) +(${MODULES})( |$)' /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
+    grep -sHE '^[[:space:]]*(blacklist|install)[[:space:]]+(${MODULES})([[:space:]]|$)' /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
+    grep -soE 'module_blacklist=[^ ]*' /proc/cmdline | sed 's,^,/proc/cmdline:,'
     lvs_section config
     if [ -r /proc/config.gz ]; then zcat /proc/config.gz; else cat "/boot/config-$k" 2>/dev/null; fi |
         grep -E '^(# )?CONFIG_(${OPTIONS})[= ]'
+    # Its version and options are words in it: to run it would load IPVS.
+    lvs_section ipvsadm
+    p=$(command -v ipvsadm) && tr '\\000' '\\n' < "$p" | grep -aoE 'v[0-9]+\\.[0-9.]+ [0-9]{4}/[0-9]{2}/[0-9]{2}|${ipvsadmOptions.map(({ option }) => option).join("|")}' | sort -u
     ;; esac
     lvs_section sysctl.d
     grep -sE '^[a-z]' /etc/sysctl.conf /etc/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf | sed 's/ *= */=/'

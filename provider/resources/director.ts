@@ -3,6 +3,7 @@ import { hostFindings } from "../checks/host";
 import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
 import { parseServiceKey } from "../ipvs/model";
+import { vsSetting } from "../ipvs/sysctls";
 import type { Value } from "../kinds";
 import { masqueradeKey } from "../kinds/dialect";
 import { filterWants } from "../kinds/filter";
@@ -10,7 +11,7 @@ import type { HostView, Want } from "../kinds/want";
 import { kernelOf } from "./facts";
 import { reflectDirector } from "./reflect";
 import type { Resource } from "./resource";
-import { directorBase, serviceHostFindings, serviceWants, settingWant } from "./rules";
+import { directorBase, moduleWant, serviceHostFindings, serviceWants, settingWant } from "./rules";
 
 /** A director: kernel, settings, masquerading, connection synchronisation, and services that are declared inline. */
 export const director: Resource<DirectorInputs> = {
@@ -55,6 +56,9 @@ function wants(inputs: DirectorInputs, view: HostView | undefined): Want[] {
             ? []
             : [{ kind: "parameter", key: "ip_vs.conn_tab_bits", value: String(connTabBits) }]),
         ...(ftp === undefined ? [] : ftpWants(ftp.ports ?? [21])),
+        ...Object.keys(sysctls ?? {})
+            .flatMap((key) => vsSetting(key)?.module ?? [])
+            .map(moduleWant),
         ...Object.entries(sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
         ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade, view)),

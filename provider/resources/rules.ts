@@ -14,7 +14,7 @@ import { trafficKey } from "../kinds/dialect";
 import { filterWants } from "../kinds/filter";
 import type { Finding, HostView, Want } from "../kinds/want";
 
-const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
+export const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
 
 /** What every resource with something on a director wants there. */
 export function directorBase(persistAcrossReboot: boolean | undefined): Want[] {

@@ -59,6 +59,9 @@ const ours = [
 
 type Case = [code: CodeName, property: string, of: readonly [Resource<never>, Inputs], hosts?: object];
 
+/** As CentOS 7 has it. */
+const oldIpvsadm = { ipvsadm: "v1.27 2008/5/15\nv1.27 2013/09/06\nops\nsched-flags\nsctp-service\n" };
+
 const raised: Case[] = [
     ["LVS-PORT-0", "port", vs({ port: 0 })],
     ["LVS-PORT-0", 'virtualServices["tcp/192.0.2.100:0"].port', inline("tcp/192.0.2.100:0", {})],
@@ -268,6 +271,28 @@ const raised: Case[] = [
     ["LVS-NO-ARPING", "", vs(), onLb(director(factsWith("tool.arping=")))],
     ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ loadable: "ip_vs\n" }))],
     ["LVS-MODULE-BLOCKED", "", vs({ scheduler: "dh" }), onLb(director({ blacklist: "install ip_vs_dh /bin/false\n" }))],
+    ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ config: "# CONFIG_IP_VS_TWOS is not set\n" }))],
+    ["LVS-MODULE", "", vs({ scheduler: "nq" }), onLb(director({ config: "CONFIG_IP_VS_NQ=m\n" }))],
+    [
+        "LVS-MODULE-BLOCKED",
+        "",
+        vs({ scheduler: "dh" }),
+        onLb(director({ blacklist: "/proc/cmdline:module_blacklist=floppy,ip_vs_dh\n", loadable: "ip_vs_dh\n" })),
+    ],
+    ["LVS-IPVSADM", "", vs({ scheduler: "mh", schedulerFlags: ["mh-port"] }), onLb(director(oldIpvsadm))],
+    [
+        "LVS-IPVSADM",
+        "",
+        rs({ forwarding: "tun", tunnel: { type: "gre" } }),
+        onLb(director({ ipvsadm: "v1.30 2019/07/02\nsched-flags\nmh-port\ntun-type\n" })),
+    ],
+    ["LVS-IPVSADM", "", dir({ sync: { master: { interface: "eth1" } } }), onLb(director(oldIpvsadm))],
+    [
+        "LVS-SYSCTL",
+        'sysctls["net.ipv4.vs.est_nice"]',
+        dir({ sysctls: { "net.ipv4.vs.est_nice": 1 } }),
+        onLb(director({ sysctl: "" })),
+    ],
     ["LVS-NO-INTERFACE", "interface", vs({ vip: { interface: "eth7" } }), onLb()],
 ];
 
