@@ -71,7 +71,9 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
     const make = (program: PulumiFn) =>
         LocalWorkspace.createOrSelectStack({ stackName: name, projectName: project, program }, settings);
     const stack = await make(options.program);
-    for (const [key, value] of Object.entries(options.config ?? {})) {
+    // An emulated host on a busy machine may need minutes for what a real one does in a second.
+    const config = { "lvs:commandTimeout": "300", ...options.config };
+    for (const [key, value] of Object.entries(config)) {
         await stack.setConfig(key, { value, secret: key === "lvs:hosts" });
     }
     let program = options.program;
