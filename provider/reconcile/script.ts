@@ -107,7 +107,7 @@ W=/run/pulumi-lvs/run.${nonce}
 for t in flock timeout; do
     command -v $t >/dev/null 2>&1 || { printf '\\n%s run.outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
 done
-if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; } && mkdir "$W"; } 2>&1); then
+if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; } && : >> /run/pulumi-lvs/lock && mkdir "$W"; } 2>&1); then
     printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi

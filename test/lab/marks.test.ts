@@ -2,6 +2,7 @@ import { join } from "node:path";
 import * as lvs from "pulumi-lvs";
 import { type Lab, root, startLab } from "../support/lab";
 import { answersOf } from "../support/load";
+import { secretsShown } from "../support/secrets";
 import { comparable, type Snapshot, snapshots } from "../support/snapshot";
 import { makeStack, type TestStack } from "../support/stack";
 import { httpRequest, httpServer } from "./http";
@@ -75,5 +76,6 @@ describe("a service by firewall mark", () => {
         await stack.destroy();
         const [expected, found] = comparable(before, await snapshots(lab));
         expect(found).toEqual(expected);
+        expect(await secretsShown(lab, stack)).toEqual([]);
     });
 });

@@ -4,6 +4,7 @@ import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { type Edit, ProgramText } from "../support/edit";
 import { type Lab, root, startLab } from "../support/lab";
 import { type Answers, answersOf, startLoad } from "../support/load";
+import { secretsShown } from "../support/secrets";
 import { comparable, type Snapshot, snapshots } from "../support/snapshot";
 import { makeStack, type TestStack } from "../support/stack";
 
@@ -215,5 +216,6 @@ export function promises(topology: Topology, more: (running: Running) => void = 
         await running.stack.destroy();
         const [expected, found] = comparable(before, await snapshots(running.lab));
         expect(found).toEqual(expected);
+        expect(await secretsShown(running.lab, running.stack)).toEqual([]);
     });
 }

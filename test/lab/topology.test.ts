@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { program } from "../../topology/program";
 import { type Lab, root, startLab } from "../support/lab";
 import { answersOf } from "../support/load";
+import { secretsShown } from "../support/secrets";
 import { comparable, type Snapshot, snapshots } from "../support/snapshot";
 import { makeStack, type TestStack } from "../support/stack";
 import { httpRequest, httpServer } from "./http";
@@ -60,5 +61,6 @@ describe("the root project with its lab stack", () => {
         await stack.destroy();
         const [expected, found] = comparable(before, await snapshots(lab));
         expect(found).toEqual(expected);
+        expect(await secretsShown(lab, stack)).toEqual([]);
     });
 });

@@ -338,31 +338,86 @@ test("a rule that the kernel refuses is taken back on the real server too", asyn
     await clearUp();
 });
 
-test("a real server with an open connection is drained: it goes when the connection has ended", async () => {
-    await create("VirtualService", service());
-    const web1 = await create("RealServer", realServer());
-    await lab.sh("web1", "setsid socat TCP-LISTEN:80,fork,reuseaddr PIPE > /dev/null 2>&1 < /dev/null &");
-    await lab.sh(
-        "client",
-        `rm -f /tmp/enough; mkfifo /tmp/talk
-        setsid socat - TCP:${VIP}:80 < /tmp/talk > /tmp/heard 2>&1 &
-        setsid sh -c 'echo hello; while [ ! -e /tmp/enough ]; do sleep 0.1; done' > /tmp/talk 2>/dev/null < /dev/null &
-        for i in $(seq 100); do [ -s /tmp/heard ] && break; sleep 0.1; done; cat /tmp/heard`,
-    );
-    provider.output();
-    let ended = false;
-    const removal = remove(web1).then(() => {
-        ended = true;
+describe("a real server with an open connection", () => {
+    /** A connection through the VIP, open until it is ended. */
+    async function talk(): Promise<{ end(): Promise<void> }> {
+        await lab.sh("web1", "setsid socat TCP-LISTEN:80,fork,reuseaddr PIPE > /dev/null 2>&1 < /dev/null &");
+        await lab.sh(
+            "client",
+            `rm -f /tmp/enough; mkfifo /tmp/talk
+            setsid socat - TCP:${VIP}:80 < /tmp/talk > /tmp/heard 2>&1 &
+            setsid sh -c 'echo hello; while [ ! -e /tmp/enough ]; do sleep 0.1; done' > /tmp/talk 2>/dev/null < /dev/null &
+            for i in $(seq 100); do [ -s /tmp/heard ] && break; sleep 0.1; done; cat /tmp/heard`,
+        );
+        return {
+            end: async () => {
+                await lab.sh("client", "touch /tmp/enough; sleep 0.5; rm -f /tmp/talk /tmp/heard; pkill socat || true");
+                await lab.sh("web1", "pkill socat");
+            },
+        };
+    }
+    const atRest = () =>
+        lab.sh("dir", "for i in $(seq 300); do ipvsadm -Sn | grep -q -- '-w 0' && exit 0; sleep 0.1; done; exit 1");
+    const deadline = () => lab.sh("dir", "grep -h ^draining /var/lib/pulumi-lvs/*.claims");
+    const ownVip = () => lab.sh("web1", "ip -o addr show dev lo");
+
+    test("is drained: it goes when the connection has ended, and its own side after it", async () => {
+        await create("VirtualService", service());
+        const web1 = await create("RealServer", realServer());
+        const { end } = await talk();
+        let ended = false;
+        const removal = remove(web1).then(() => {
+            ended = true;
+        });
+        await atRest();
+        expect(await rules()).toContain(`${WEB1} -w 0`);
+        expect(await ownVip()).toContain(VIP);
+        expect(ended).toBe(false);
+        await end();
+        await removal;
+        expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`]);
+        expect(await ownVip()).not.toContain(VIP);
+        await clearUp();
     });
-    await lab.sh("dir", "for i in $(seq 300); do ipvsadm -Sn | grep -q -- '-w 0' && break; sleep 0.1; done");
-    expect(await rules()).toContain(`${WEB1} -w 0`);
-    expect(ended).toBe(false);
-    await lab.sh("client", "touch /tmp/enough");
-    await removal;
-    expect(await rules()).toEqual([`-A -t ${VIP}:80 -s wlc`]);
-    await lab.sh("web1", "pkill socat");
-    await lab.sh("client", "rm -f /tmp/talk /tmp/enough /tmp/heard; pkill socat || true");
-    await clearUp();
+
+    test("is waited for until one deadline, though the process was killed, and how it goes is said", async () => {
+        await create("VirtualService", service());
+        const web1 = await create("RealServer", realServer({ drain: { timeout: 600 } }));
+        const { end } = await talk();
+        const cut = failing(provider.delete(web1));
+        await atRest();
+        const first = await deadline();
+        await provider.stop("SIGKILL");
+        await cut;
+        provider = await start();
+        const removal = remove(web1);
+        let said = "";
+        for (let round = 0; round < 600 && !said.includes("draining"); round++) {
+            await new Promise((resolve) => setTimeout(resolve, 250));
+            said += provider.output();
+        }
+        expect(said).toMatch(/draining .*10\.77\.1\.21:80: 1 active connections, at most \d+ s more/);
+        expect(await deadline()).toBe(first);
+        await end();
+        await removal;
+        await clearUp();
+    });
+
+    test("gets its weight back when its drain fails on the way", async () => {
+        await create("VirtualService", service());
+        const web1 = await create("RealServer", realServer({ weight: 3 }));
+        const { end } = await talk();
+        const removal = failing(provider.delete(web1));
+        await atRest();
+        await lab.sh("dir", "echo broken >/var/lib/pulumi-lvs/broken.claims");
+        const { message } = await removal;
+        expect(message).toMatch(/LVS-LEDGER-DAMAGED.*taken back \(compensated\)/s);
+        expect(await rules()).toContain(`${WEB1} -w 3`);
+        expect(await ownVip()).toContain(VIP);
+        await lab.sh("dir", "rm /var/lib/pulumi-lvs/broken.claims");
+        await end();
+        await clearUp();
+    });
 });
 
 describe("trouble on the way", () => {

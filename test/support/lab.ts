@@ -1,5 +1,7 @@
 /** A lab for one test file: hosts with a real IPVS kernel, booted by the lab's own command line, gone with the test. */
+
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -27,8 +29,10 @@ export interface Lab {
     run(host: string, script: string): Promise<Result>;
     /** Runs a shell text on a host and returns its output; throws unless it ends with 0. */
     sh(host: string, script: string): Promise<string>;
-    /** The config `lvs:hosts` for these hosts: all, or those named. */
+    /** The config `lvs:hosts` for these hosts: all, or those named. With a key as text and a password, which are secrets. */
     lvsHosts(...names: string[]): string;
+    /** A line of each secret in it: no output and no file may hold one. */
+    secrets: string[];
     down(): Promise<void>;
 }
 
@@ -69,10 +73,13 @@ export async function startLab(hostsFile: string): Promise<Lab> {
             ssh.stdin.on("error", () => {});
             ssh.stdin.end(script);
         });
+    const password = `pwd/${randomBytes(9).toString("hex")}+`;
+    const keys = Object.values(hosts).map(({ privateKeyPath }) => readFileSync(privateKeyPath, "utf8"));
     return {
         file,
         hosts,
         run,
+        secrets: [password, ...new Set(keys.map((key) => key.split("\n")[4]!))],
         async sh(host, script) {
             const { status, stdout, stderr } = await run(host, script);
             if (status !== 0) throw new Error(`${host}: status ${status} of ${script}\n${stdout}${stderr}`);
@@ -81,7 +88,18 @@ export async function startLab(hostsFile: string): Promise<Lab> {
         lvsHosts: (...names) =>
             JSON.stringify(
                 Object.fromEntries(
-                    Object.entries(hosts).filter(([name]) => names.length === 0 || names.includes(name)),
+                    Object.entries(hosts)
+                        .filter(([name]) => names.length === 0 || names.includes(name))
+                        .map(([name, { privateKeyPath, ...connection }]) => [
+                            name,
+                            // Emulated hosts beside other work take their time.
+                            {
+                                ...connection,
+                                privateKey: readFileSync(privateKeyPath, "utf8"),
+                                password,
+                                perDialTimeout: 120,
+                            },
+                        ]),
                 ),
             ),
         down: () =>

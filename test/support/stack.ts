@@ -16,8 +16,14 @@ export interface TestStack {
     up(options?: { refresh?: boolean; replace?: string[] }): Promise<Summary>;
     refresh(): Promise<Summary>;
     destroy(): Promise<Summary>;
+    /** All that the engine has said so far, errors included. */
+    said(): string;
     /** The text of the state file. */
     state(): string;
+    /** The state as `pulumi stack export` shows it: secrets encrypted. */
+    exported(): string;
+    /** Runs the CLI in the project's directory; returns its output. */
+    cli(...words: string[]): string;
     /** Destroys what is left and removes the directory. */
     remove(): Promise<void>;
 }
@@ -34,6 +40,8 @@ export interface StackOptions {
     config?: Record<string, string>;
     /** A directory whose files are the project's (Pulumi.yaml, Pulumi.<stack>.yaml): copied. Its name is the project's. */
     from?: string;
+    /** Another stack of the same project, in the same backend. */
+    beside?: TestStack;
     /** Where the project's directory is made: from there `pulumi-lvs` resolves. Default: inside the checkout. */
     under?: string;
 }
@@ -41,9 +49,9 @@ export interface StackOptions {
 export async function makeStack(options: StackOptions): Promise<TestStack> {
     const under = options.under ?? join(root, "node_modules", ".cache", "pulumi-lvs", "stacks");
     mkdirSync(under, { recursive: true });
-    const directory = mkdtempSync(join(under, "stack-"));
+    const directory = options.beside?.directory ?? mkdtempSync(join(under, "stack-"));
     const state = join(directory, ".state");
-    mkdirSync(state);
+    mkdirSync(state, { recursive: true });
     if (options.from !== undefined) {
         for (const file of readdirSync(options.from)) {
             if (/^Pulumi\..*yaml$/.test(file)) cpSync(join(options.from, file), join(directory, file));
@@ -73,10 +81,11 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
     const stack = await make(options.program);
     // An emulated host on a busy machine may need minutes for what a real one does in a second.
     const config = { "lvs:commandTimeout": "300", ...options.config };
-    for (const [key, value] of Object.entries(config)) {
-        await stack.setConfig(key, { value, secret: key === "lvs:hosts" });
-    }
+    await stack.setAllConfig(
+        Object.fromEntries(Object.entries(config).map(([key, value]) => [key, { value, secret: key === "lvs:hosts" }])),
+    );
     let program = options.program;
+    let said = "";
     const collect = async (
         run: (onOutput: (text: string) => void) => Promise<{ changes: OpMap }>,
     ): Promise<Summary> => {
@@ -84,9 +93,11 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
         try {
             const { changes } = await run((text) => {
                 output += text;
+                said += text;
             });
             return { changes: without(changes, "same"), output };
         } catch (error) {
+            said += (error as Error).message;
             // The API's message repeats the output in parts; the whole of it is what a user sees.
             throw Object.assign(error as Error, { output });
         }
@@ -113,6 +124,15 @@ export async function makeStack(options: StackOptions): Promise<TestStack> {
             collect(async (onOutput) => changesOf((await stack.refresh({ onOutput, color: "never" })).summary)),
         destroy: () =>
             collect(async (onOutput) => changesOf((await stack.destroy({ onOutput, color: "never" })).summary)),
+        exported: () => self.cli("stack", "export", "--stack", name),
+        cli: (...words) =>
+            execFileSync("pulumi", words, {
+                cwd: directory,
+                env: { ...process.env, ...settings.envVars, PULUMI_HOME: settings.pulumiHome },
+                encoding: "utf8",
+                stdio: ["ignore", "pipe", "pipe"],
+            }),
+        said: () => said,
         state: () => readFileSync(join(state, ".pulumi", "stacks", project, `${name}.json`), "utf8"),
         async remove() {
             rmSync(directory, { recursive: true, force: true });

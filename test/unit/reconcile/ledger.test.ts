@@ -1,4 +1,6 @@
 /** The ledger's files: what is written is read back, and what is not whole is never taken for whole. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import type { Value } from "../../../provider/kinds";
 import {
@@ -179,6 +181,29 @@ test("two resources never share a file's name, and its name is safe in every she
 test("the stack is what stands before the first #", () => {
     expect(stackOf("org/shop/prod#RealServer/a#b")).toBe("org/shop/prod");
 });
+
+/** Files as versions wrote them, kept for the lab's test of the same states. */
+const golden = join(__dirname, "..", "..", "lab", "golden");
+const versions = readdirSync(golden, { withFileTypes: true }).filter((each) => each.isDirectory());
+
+test.each(versions.map(({ name }) => name))(
+    "every ledger file that version %s wrote is read, and written as it was",
+    (version) => {
+        const hosts = JSON.parse(readFileSync(join(golden, version, "hosts.json"), "utf8")) as Record<
+            string,
+            Record<string, { text: string }>
+        >;
+        const files = Object.values(hosts).flatMap((each) =>
+            Object.entries(each).flatMap(([path, { text }]) =>
+                path.endsWith(".claims") ? [[path, text] as const] : [],
+            ),
+        );
+        expect(files.length).toBeGreaterThan(10);
+        for (const [path, text] of files) {
+            expect(renderLedger(parseLedger(path.split("/").at(-1)!, text))).toBe(text);
+        }
+    },
+);
 
 function sample(): LedgerFile {
     const absent = { state: "absent" } as const;
