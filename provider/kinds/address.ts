@@ -37,9 +37,15 @@ export const addressKind: Kind<AddressValue> = {
         return [{ run: ["ip", "addr", "del", address, "dev", device] }];
     },
     boot: (key, want) => {
-        const { device, address } = parseAddressKey(key);
-        const set = addressKind.set(key, want, undefined);
-        return announced(device) ? [{ script: UNANSWERED, words: [device, plain(address)] }, ...set] : set;
+        const { device, address, family } = parseAddressKey(key);
+        if (!announced(device)) return addressKind.set(key, want, undefined);
+        const flags = family === "ipv6" ? ["preferred_lft", want.deprecated ? "0" : "forever"] : [];
+        return [
+            {
+                script: family === "ipv6" ? UNANSWERED6 : UNANSWERED4,
+                words: [device, plain(address), address, ...flags],
+            },
+        ];
     },
     describe: (key) => {
         const { device, address } = parseAddressKey(key);
@@ -86,8 +92,41 @@ case $2 in
 esac
 exit 0`.trim();
 
-/** Fails when somebody on the segment answers for the address (RFC 5227 probe). */
-const UNANSWERED = `
-case $2 in *:*) exit 0 ;; esac
-command -v arping >/dev/null 2>&1 || exit 0
-arping -q -D -c 2 -w 3 -I "$1" "$2" || { echo "$2 is answered for on $1 by another host: not added" >&2; exit 1; }`.trim();
+/** Nothing to do where it is there already; else waits a little for an interface that is being brought up. */
+const ABSENT_AND_UP = `
+d=$1; a=$2; p=$3; shift 3
+[ -z "$(ip -o addr show dev "$d" to "$a" 2>/dev/null)" ] || exit 0
+n=0
+until [ -n "$(ip -o link show dev "$d" up 2>/dev/null)" ] || [ $n -ge 5 ]; do n=$((n + 1)); sleep 1; done`;
+
+const ANNOUNCED = `sh -c '${ANNOUNCE.replaceAll("'", "'\\''")}' sh "$d" "$a"`;
+
+/** Adds and announces an IPv4 address unless somebody on the segment answers for it (RFC 5227 probe). */
+const UNANSWERED4 = `${ABSENT_AND_UP}
+if command -v arping >/dev/null 2>&1; then
+    o=$(arping -D -c 2 -w 3 -I "$d" "$a" 2>&1)
+    case $? in
+    0) ;;
+    1) echo "$a is answered for on $d by another host: not added: $(printf '%s' "$o" | sed -n 's/.*reply from/reply from/p' | head -n 1)" >&2; exit 1 ;;
+    *) echo "whether another host has $a cannot be asked on $d: not added: $o" >&2; exit 1 ;;
+    esac
+fi
+ip addr add "$p" dev "$d" || exit
+${ANNOUNCED}`.trim();
+
+/**
+ * The same for IPv6, by the kernel's duplicate address detection: until it is over, the address is tentative and the
+ * kernel neither answers for it nor uses it. Without a carrier it stays so, and the kernel asks when there is one.
+ */
+const UNANSWERED6 = `${ABSENT_AND_UP}
+ip addr add "$p" dev "$d" "$@" || exit
+n=0
+while [ $n -lt 5 ]; do
+    o=$(ip -o -6 addr show dev "$d" to "$a")
+    case $o in
+    *dadfailed*) ip addr del "$p" dev "$d"; echo "$a is answered for on $d by another host: not added" >&2; exit 1 ;;
+    *tentative*) n=$((n + 1)); sleep 1 ;;
+    *) ip addr change "$p" dev "$d" nodad "$@"; break ;;
+    esac
+done
+${ANNOUNCED}`.trim();

@@ -39,7 +39,7 @@ command -v systemctl >/dev/null 2>&1 || { echo "no systemd here: set persistAcro
 systemctl -q enable "$1" || exit 1
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
-systemctl -q --no-block start "$1" || :`.trim();
+systemctl -q --no-block restart "$1" || :`.trim();
 
 const DISABLE = `
 u=$1; shift

@@ -1,23 +1,42 @@
-/** The texts of the boot unit and of its script, and the checksum by which a probe knows them. */
+/** The texts of the boot unit, of its script and of what watches systemd-networkd, and the checksums by which a probe knows them. */
+import { ranks } from "./kind";
 
 export const BOOT_UNIT = "pulumi-lvs.service";
 export const LEDGER_DIRECTORY = "/var/lib/pulumi-lvs";
 export const BOOT_SCRIPT = `${LEDGER_DIRECTORY}/boot`;
-const UNIT_PATH = `/etc/systemd/system/${BOOT_UNIT}`;
+const UNITS = "/etc/systemd/system";
 
 /**
- * Runs the ledger's lines in the order of their ranks. It knows no kind and no resource: a line is a rank, and at its
- * end the ready command. Another machine's ledger (a clone) is silent; after a line that failed, the later ranks of that
- * file are left out, so that no address comes up without the settings that it needs.
+ * Runs the ledger's lines in the order of their ranks. It knows no kind and no resource: a line is a rank, a place (kind
+ * and key) and the ready command. Of several files that claim one place the newest one's command runs, as it would live.
+ * Another machine's ledger (a clone) sets nothing; after a line that failed, the later ranks of that file are left out,
+ * so that no address comes up without the settings that it needs. Addresses take part in no order among themselves, and
+ * each has to wait for an answer that should not come: they are set at once.
+ *
+ * With the argument `network` it comes after systemd-networkd, which takes away addresses that it does not know when it
+ * reads changed files: then it sets addresses alone, and only if such a file is newer than the last time. So an address
+ * that somebody took off by hand does not come back.
  */
 const SCRIPT = `#!/bin/sh
 # Written by pulumi-lvs: sets what the ledger beside it claims. It goes with the last claim.
 LC_ALL=C; export LC_ALL
 umask 077
 cd ${LEDGER_DIRECTORY} || exit 0
-mkdir -p /run/pulumi-lvs
+mkdir -p /run/pulumi-lvs || exit
+seen=/run/pulumi-lvs/network
+least=0
+if [ "$1" = network ]; then
+    sleep 2
+    [ -n "$(find /etc/systemd/network /run/systemd/network -newer $seen 2>/dev/null)" ] || exit 0
+    least=${ranks.address}
+fi
+# An interface in these states loses its addresses when it leaves them.
+n=0
+while [ $n -lt 10 ] && grep -qsE '^ADMIN_STATE=(pending|initialized)' /run/systemd/netif/links/*; do
+    n=$((n + 1)); sleep 1
+done
 exec 9>/run/pulumi-lvs/lock
-flock -w 60 9 || exit 1
+flock -w 300 9 || { echo "another run holds /run/pulumi-lvs/lock: nothing was set; then: systemctl restart ${BOOT_UNIT}" >&2; exit 1; }
 machine="$(cat /etc/machine-id 2>/dev/null) $(cat /sys/class/dmi/id/product_uuid 2>/dev/null)"
 machine=\${machine# }; machine=\${machine% }
 tab=$(printf '\\t')
@@ -25,47 +44,82 @@ tab=$(printf '\\t')
 claims() {
     for file in *.claims; do
         [ -f "$file" ] || continue
-        known=; ours=; boots=1
+        known=; ours=; boots=1; sequence=0
         while IFS= read -r line; do
             case $line in
             "pulumi-lvs 1") known=1 ;;
+            "sequence "*) sequence=\${line#* } ;;
             "machine $machine") ours=1 ;;
+            "machine "*) echo "$file was written on another machine (\${line#* }; this is $machine): it is left alone" >&2 ;;
             "boot no") boots= ;;
-            "claim$tab"*) [ "$known$ours$boots" = 111 ] && printf '%s\\t%s\\n' "\${line#claim?}" "$file" ;;
+            "claim$tab"*) [ "$known$ours$boots" = 111 ] && printf '%s\\t%s\\t%s\\n' "$sequence" "\${line#claim?}" "$file" ;;
             esac
         done < "$file"
     done
 }
 
-claims | sort -s -t "$tab" -k1,1n | {
-    failed=' '
+says() { echo "$(sed -n 's/^owner \\(.*\\)#\\(.*\\)$/\\2 of \\1/p' "$file"): $what: $1" >&2; }
+
+attempt() {
+    out=$(sh -c "$(printf '%b' "$command")" 2>&1 </dev/null 9>&-) && { [ -z "$out" ] || says "$out"; return 0; }
+    case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*|*"Address already in use"*) return 0 ;; esac
+    says "$out"
+    return 1
+}
+
+rm -f /run/pulumi-lvs/failed
+before=$(ip -br addr show 2>/dev/null)
+claims | sort -t "$tab" -k2,2n -k3,3 -k4,4 -k1,1nr | {
+    failed=' '; place=; count=0
     while IFS= read -r line; do
         file=\${line##*"$tab"}; line=\${line%"$tab"*}
         command=\${line##*"$tab"}; line=\${line#*"$tab"}
+        rank=\${line%%"$tab"*}; line=\${line#*"$tab"}
+        [ "$rank" -ge $least ] || continue
         kind=\${line%%"$tab"*}; line=\${line#*"$tab"}
         what="$kind \${line%%"$tab"*}"
-        case $failed in *" $file "*) echo "$file: $what: left out" >&2; continue ;; esac
+        case $failed in *" $file="*)
+            at=\${failed#*" $file="}
+            if [ "\${at%% *}" -lt "$rank" ]; then says "left out"; continue; fi ;;
+        esac
+        if [ "$what" = "$place" ]; then
+            [ -z "$lost" ] || failed="$failed$file=$rank "
+            continue
+        fi
         [ -n "$command" ] || continue
-        if ! out=$(sh -c "$(printf '%b' "$command")" 2>&1 </dev/null 9>&-); then
-            case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*|*"Address already in use"*) continue ;; esac
-            echo "$file: $what: $out" >&2
-            failed="$failed$file "
+        place=$what; lost=
+        if [ "$rank" -ge ${ranks.address} ]; then
+            { attempt || : > /run/pulumi-lvs/failed; } &
+            count=$((count + 1)); [ $((count % 32)) != 0 ] || wait
+        elif ! attempt; then
+            lost=1; failed="$failed$file=$rank "
         fi
     done
-    [ "$failed" = ' ' ]
+    wait
+    if [ "$failed" != ' ' ] || [ -e /run/pulumi-lvs/failed ]; then
+        rm -f /run/pulumi-lvs/failed
+        echo "once the cause is gone: systemctl restart ${BOOT_UNIT}; where a name has changed: pulumi up --refresh" >&2
+        exit 1
+    fi
 }
+status=$?
+[ $least = 0 ] || [ "$before" != "$(ip -br addr show 2>/dev/null)" ] && : > $seen
+exit $status
 `;
 
-/**
- * Ordered after the network and the packet filter, and pulled along when either is restarted or reloaded, because both
- * take away what we set (Debian's nftables.conf begins with a flush).
- */
+/** What takes away what we set when it is restarted or reloaded (Debian's nftables.conf begins with a flush). */
 const companions =
     "networking.service systemd-networkd.service NetworkManager.service nftables.service firewalld.service ufw.service";
+
+/**
+ * Ordered after the network and the packet filter, and after what waits for them to be done; pulled along when one of
+ * them is restarted, reloaded, or stopped and started.
+ */
 const UNIT = `[Unit]
 Description=Linux Virtual Server as declared by pulumi-lvs
-Wants=network-online.target
+Wants=network-online.target pulumi-lvs-network.path
 After=network-online.target systemd-modules-load.service systemd-sysctl.service ${companions}
+After=systemd-networkd-wait-online.service NetworkManager-wait-online.service
 PartOf=${companions}
 ReloadPropagatedFrom=${companions}
 
@@ -76,30 +130,55 @@ ExecStart=/bin/sh ${BOOT_SCRIPT}
 ExecReload=/bin/sh ${BOOT_SCRIPT}
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=multi-user.target ${companions}
+`;
+
+/** `networkctl reload` is no job of systemd's that could take a unit along: what it leaves behind is watched. */
+const WATCH = `[Unit]
+Description=Watch systemd-networkd for pulumi-lvs
+PartOf=${BOOT_UNIT}
+After=${BOOT_UNIT}
+
+[Path]
+PathChanged=/run/systemd/netif/links
+`;
+
+const AFTER_NETWORKD = `[Unit]
+Description=Addresses that systemd-networkd took away, as declared by pulumi-lvs
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh ${BOOT_SCRIPT} network
 `;
 
 /** Every file of the boot unit: path, text and mode. */
 export const bootFiles: Record<string, { text: string; mode: string }> = {
     [BOOT_SCRIPT]: { text: SCRIPT, mode: "0700" },
-    [UNIT_PATH]: { text: UNIT, mode: "0644" },
+    [`${UNITS}/${BOOT_UNIT}`]: { text: UNIT, mode: "0644" },
+    [`${UNITS}/pulumi-lvs-network.path`]: { text: WATCH, mode: "0644" },
+    [`${UNITS}/pulumi-lvs-network.service`]: { text: AFTER_NETWORKD, mode: "0644" },
 };
 
+const paths = Object.keys(bootFiles);
+
 /** What a probe says of these files where they are whole and enabled: their checksums by cksum(1), and "enabled". */
-export const bootValue = `${[SCRIPT, UNIT].map(cksum).join(" ")} enabled`;
+export const bootValue = `${Object.values(bootFiles)
+    .map(({ text }) => cksum(text))
+    .join(" ")} enabled`;
 
 /** The probe's command that says it. */
-export const bootProbe = `if [ -e ${UNIT_PATH} ] || [ -e ${BOOT_SCRIPT} ]; then
-    cksum ${BOOT_SCRIPT} ${UNIT_PATH} 2>/dev/null
-    [ -L /etc/systemd/system/multi-user.target.wants/${BOOT_UNIT} ] && echo enabled
+export const bootProbe = `if [ -e ${UNITS}/${BOOT_UNIT} ] || [ -e ${BOOT_SCRIPT} ]; then
+    cksum ${paths.join(" ")} 2>/dev/null
+    [ -L ${UNITS}/multi-user.target.wants/${BOOT_UNIT} ] && echo enabled
 fi`;
 
-/** The value out of what that printed: checksum, size and path of each file, and whether the unit is enabled. */
+/** The value out of what that printed: checksum and size of each file, and whether the unit is enabled. */
 export function readBoot(printed: string[]): string | undefined {
     if (printed.length === 0) return undefined;
     const sum = (path: string) =>
         /^(\d+ \d+) /.exec(printed.find((line) => line.endsWith(` ${path}`)) ?? "")?.[1] ?? "absent";
-    return [sum(BOOT_SCRIPT), sum(UNIT_PATH), printed.includes("enabled") ? "enabled" : "disabled"].join(" ");
+    return [...paths.map(sum), printed.includes("enabled") ? "enabled" : "disabled"].join(" ");
 }
 
 /** POSIX cksum(1): its CRC and the number of bytes. */

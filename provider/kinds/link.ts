@@ -1,4 +1,4 @@
-import { type Kind, ranks, type Value } from "./kind";
+import { type Action, type Kind, ranks, type Value } from "./kind";
 import { lines } from "./probe";
 
 /** A tunnel device of ours. `local`: the real server's own address. `csum`: GRE checksums, on both ends or on none. */
@@ -35,8 +35,20 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
         ];
     },
     unset: (key) => [{ run: ["ip", "link", "del", key] }],
+    // The unit also runs when the device is there and something took it down.
+    boot: (key, want) =>
+        linkKind
+            .set(key, want, undefined)
+            .map(
+                (action): Action =>
+                    "run" in action && action.run[2] === "add"
+                        ? { script: ADD_ONCE, words: [key, ...action.run] }
+                        : action,
+            ),
     describe: (key) => `tunnel device ${key}`,
 };
+
+const ADD_ONCE = `[ -e "/sys/class/net/$1" ] || { shift; exec "$@"; }`;
 
 /** "any" as the device's family spells it: such a device takes packets of every director. */
 function any(value: LinkValue): string {

@@ -210,7 +210,8 @@ describe("addresses", () => {
 
     test("at boot an address of a segment is asked for first, one of a device of its own is not", () => {
         const boot = (key: string) => said(kindOf("address").boot!(key, { deprecated: false }));
-        expect(boot("eth0/192.0.2.100/32").map((line) => line.split(" ")[0])).toEqual(["script", "ip", "script"]);
+        expect(boot("eth0/192.0.2.100/32")).toEqual(["script eth0 192.0.2.100 192.0.2.100/32"]);
+        expect(boot("eth0/2001:db8::1/128")).toEqual(["script eth0 2001:db8::1 2001:db8::1/128 preferred_lft forever"]);
         expect(boot("lo/192.0.2.100/32")).toEqual(["ip addr add 192.0.2.100/32 dev lo"]);
     });
 });
@@ -553,16 +554,35 @@ describe("IPVS", () => {
 });
 
 describe("the boot unit", () => {
+    test("comes after the network and the packet filter, and goes along with whatever of them is restarted or reloaded", () => {
+        const unit = bootFiles["/etc/systemd/system/pulumi-lvs.service"]!.text;
+        const listed = (name: string) =>
+            [...unit.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].flatMap(([, units]) => units!.split(" "));
+        for (const each of [
+            ...["networking", "systemd-networkd", "NetworkManager", "nftables", "firewalld", "ufw"].map(
+                (name) => `${name}.service`,
+            ),
+        ]) {
+            for (const name of ["After", "PartOf", "ReloadPropagatedFrom", "WantedBy"]) {
+                expect([each, name, listed(name).includes(each)]).toEqual([each, name, true]);
+            }
+        }
+        expect(listed("After")).toEqual(
+            expect.arrayContaining(["network-online.target", "NetworkManager-wait-online.service"]),
+        );
+    });
+
     test("the checksum is cksum(1)'s", () => {
         expect(cksum("")).toBe("4294967295 0");
         expect(cksum("123456789")).toBe("930766865 9");
     });
 
     test("it is what we write exactly if both files are whole and it is enabled", () => {
-        const lines = Object.entries(bootFiles).map(([path, { text }]) => `${cksum(text)} ${path}`);
-        expect(readBoot([...lines, "enabled"])).toBe(bootValue);
-        for (const less of [lines, [lines[0]!, "enabled"], [lines[1]!, "enabled"], ["enabled"]])
-            expect(readBoot(less)).not.toBe(bootValue);
+        const lines = [...Object.entries(bootFiles).map(([path, { text }]) => `${cksum(text)} ${path}`), "enabled"];
+        expect(readBoot(lines)).toBe(bootValue);
+        for (const missing of lines) {
+            expect(readBoot(lines.filter((line) => line !== missing))).not.toBe(bootValue);
+        }
         expect(readBoot([])).toBeUndefined();
     });
 });

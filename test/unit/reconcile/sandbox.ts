@@ -205,12 +205,20 @@ if [ "$1" = ip_vs ]; then
     [ -e $R/state/timeouts ] || echo "900 120 300" > $R/state/timeouts
 fi`,
     ip: `${failing}
+exec 8> $R/state/ip.lock; flock 8
 case "$*" in
 "-o addr show") cat $R/state/address ;;
+"-br addr show") cut -d\\\\ -f1 $R/state/address ;;
+"-o addr show dev "*|"-o -6 addr show dev "*)
+    while [ "$1" != dev ]; do shift; done
+    grep " $2 .*inet6* $4/" $R/state/address || : ;;
+"-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
+"addr change "*) ;;
 "addr add "*)
     grep -q " $5 .*inet6* $3 " $R/state/address && { echo "RTNETLINK answers: File exists" >&2; exit 2; }
     case $3 in *:*) f=inet6 ;; *) f=inet ;; esac
     case "$*" in *"preferred_lft 0"*) d=" deprecated" ;; *) d= ;; esac
+    case "$(cat $R/state/elsewhere 2>/dev/null)$*" in *nodad*) ;; "$3"*) d=" dadfailed tentative$d" ;; esac
     echo "2: $5    $f $3 scope global$d $5\\\\       valid_lft forever preferred_lft forever" >> $R/state/address ;;
 "addr del "*)
     grep -v " $5 .*inet6* $3 " $R/state/address > $R/state/address.new

@@ -617,8 +617,10 @@ describe("at boot", () => {
     const rules = WANTS.filter(({ kind }) => ["service", "destination"].includes(kind));
     const fresh = () => {
         host = new Sandbox(shell).withIpvs();
+        host.program("sleep", "");
         host.log();
     };
+    const VIP6 = "eth0/2001:db8::100/128";
 
     promise(
         "every claim of every file is set, in the order of the ranks across the files",
@@ -628,7 +630,7 @@ describe("at boot", () => {
             place(made([want("address", VIP, { deprecated: false }), want("sysctl", SYSCTL, "1")], { id: "other" }));
             const { status, stderr } = boot();
             expect([status, stderr]).toEqual([0, ""]);
-            const lines = host.log().filter((line) => !/^arping/.test(line));
+            const lines = host.log().filter((line) => !/^(arping|ip -|find|grep|sleep)/.test(line));
             expect(lines.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
                 "ipvsadm -A",
                 "ipvsadm -a",
@@ -653,7 +655,7 @@ describe("at boot", () => {
         host.write("var/lib/pulumi-lvs/b.claims", renderLedger({ ...made(rules), boot: false }));
         host.write("var/lib/pulumi-lvs/c.claims", renderLedger(made(rules)).replace("pulumi-lvs 1", "pulumi-lvs 2"));
         expect(boot().status).toBe(0);
-        expect(host.log()).toEqual([]);
+        expect(host.log().filter((line) => !line.startsWith("ip -br"))).toEqual([]);
     });
 
     for (const [name, id, uuid] of [
@@ -690,15 +692,132 @@ describe("at boot", () => {
         true,
     );
 
-    promise("an address that another host answers for is not added", () => {
+    promise("lines of the same rank do not leave one another out", () => {
         fresh();
-        host.program("arping", 'case "$*" in *-D*) exit 1 ;; esac');
+        host.write("state/fail", "192.0.2.21:80");
+        const other = want("destination", serverKey("192.0.2.22"), destination());
+        place(made([...rules, other, want("address", VIP, { deprecated: false })]));
+        const { status, stderr } = boot();
+        expect(status).not.toBe(0);
+        expect(stderr).toMatch(/VirtualService\/web of org\/shop\/prod: destination .*192\.0\.2\.21:80: refused/);
+        expect(host.read("state/table")).toMatch(/192\.0\.2\.22:80/);
+        expect(host.read("state/address")).not.toMatch(/192\.0\.2\.100/);
+    });
+
+    promise(
+        "of two files that claim one object the newer one's value holds, and what failed fails for both",
+        () => {
+            for (const [first, second] of [
+                [1, 2],
+                [2, 1],
+            ] as const) {
+                fresh();
+                const claims = (value: string, sequence: number, id: string) => {
+                    const file = made(
+                        [want("sysctl", SYSCTL, value), want("address", `lo/192.0.2.${id}/32`, { deprecated: false })],
+                        { id },
+                    );
+                    place({ ...file, sequence });
+                };
+                claims("1", first, "7");
+                claims("0", second, "8");
+                expect([boot().status, host.read("proc/sys/net/ipv4/vs/conntrack")]).toEqual([
+                    0,
+                    first > second ? "1\n" : "0\n",
+                ]);
+                expect(
+                    host
+                        .read("state/address")
+                        .match(/192\.0\.2\.[78]\//g)
+                        ?.sort(),
+                ).toEqual(["192.0.2.7/", "192.0.2.8/"]);
+
+                host.write("state/address", "");
+                spawnSync("rm", ["-r", `${host.root}/proc/sys/net/ipv4/vs`]);
+                const { status, stderr } = boot();
+                expect(status).not.toBe(0);
+                expect(stderr).toMatch(/sysctl net\.ipv4\.vs\.conntrack: .*vs\/conntrack/);
+                expect(stderr.match(/left out/g)).toHaveLength(2);
+                expect(host.read("state/address")).toBe("");
+            }
+        },
+        true,
+    );
+
+    promise(
+        "an address that another host answers for is not added, of either family",
+        () => {
+            fresh();
+            host.program(
+                "arping",
+                'case "$*" in *-D*) echo "Unicast reply from 192.0.2.100 [02:00:00:00:00:07]"; exit 1 ;; esac',
+            );
+            host.write("state/elsewhere", "2001:db8::100/128");
+            place(made([want("address", VIP, { deprecated: false }), want("address", VIP6, { deprecated: true })]));
+            place(made([want("address", "eth0/2001:db8::7/128", { deprecated: true })], { id: "other" }));
+            const { status, stderr } = boot();
+            expect(status).not.toBe(0);
+            expect(stderr).toMatch(/192\.0\.2\.100 is answered for on eth0 by another host.*02:00:00:00:00:07/);
+            expect(stderr).toMatch(/2001:db8::100 is answered for on eth0 by another host/);
+            expect(host.read("state/address")).not.toMatch(/192\.0\.2\.100|db8::100/);
+            expect(host.read("state/address")).toMatch(/inet6 2001:db8::7\/128/);
+        },
+        true,
+    );
+
+    promise("where nobody can be asked, an address is not added, and the reason is the true one", () => {
+        fresh();
+        host.write("state/down", "eth0");
+        host.program("arping", 'case "$*" in *-D*) echo "Interface eth0 is down"; exit 2 ;; esac');
         place(made([want("address", VIP, { deprecated: false })]));
         const { status, stderr } = boot();
         expect(status).not.toBe(0);
-        expect(stderr).toMatch(/192\.0\.2\.100 is answered for on eth0/);
-        expect(host.read("state/address")).not.toMatch(/192\.0\.2\.100/);
+        expect(stderr).toMatch(/cannot be asked on eth0: not added: Interface eth0 is down/);
+        expect(stderr).not.toMatch(/answered for/);
+        expect(host.log().filter((line) => line.startsWith("sleep"))).toHaveLength(5);
     });
+
+    promise("an address that is there already is not asked for again", () => {
+        fresh();
+        place(made([want("address", VIP, { deprecated: false })]));
+        boot();
+        host.log();
+        boot();
+        expect(host.log().filter((line) => line.startsWith("arping"))).toEqual([]);
+    });
+
+    promise("the ledger of another machine is named and does nothing", () => {
+        fresh();
+        place({ ...made(rules), machine: "m2 u2" });
+        const { status, stderr } = boot();
+        expect([status, host.log().filter((line) => line.startsWith("ipvsadm"))]).toEqual([0, []]);
+        expect(stderr).toMatch(/was written on another machine \(m2 u2; this is m1 u1\): it is left alone/);
+    });
+
+    promise(
+        "after systemd-networkd has read a changed file, addresses come back, and only then and only they",
+        () => {
+            fresh();
+            const network = () => host.run(`set -- network\n${bootScript}`);
+            place(made([...rules, want("address", VIP, { deprecated: false })]));
+            boot();
+            const address = host.read("state/address");
+            const dropped = address.replace(/.*192\.0\.2\.100.*\n/, "");
+            // By hand: no file has changed.
+            host.write("state/address", dropped);
+            host.write("state/table", "");
+            expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
+            // Nothing is missing yet when the file is written; networkd is told later.
+            host.write("state/address", address);
+            host.write("etc/systemd/network/10-eth0.network", "[Match]\n");
+            network();
+            host.write("state/address", dropped);
+            expect([network().status, host.read("state/address"), host.read("state/table")]).toEqual([0, address, ""]);
+            host.write("state/address", dropped);
+            expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
+        },
+        true,
+    );
 
     promise(
         "any command arrives as it was written",
