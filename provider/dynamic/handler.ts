@@ -10,6 +10,7 @@ import type { Finding } from "../kinds/want";
 import * as lifecycle from "../reconcile/lifecycle";
 import type { HostState } from "../reconcile/state";
 import type { Resource } from "../resources/resource";
+import { printable } from "../ssh/redact";
 import { type Config, type ConnectionReference, readConfig, resolveConnection, stackFileOf } from "./config";
 import { contradictions } from "./program";
 import { say, withoutStack } from "./voice";
@@ -65,7 +66,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
 
         async check(_olds, news) {
             const { value, failures, unknown } = parseInputs(resource.schema, withoutOutputs(news));
-            if (failures.length > 0) return { inputs: { ...news }, failures };
+            if (failures.length > 0) return { inputs: { ...news }, failures: failures.map(readable) };
             if (unknown) return { inputs: { ...value } as Properties, failures: [] };
             const wrong: Failure[] = unknownHosts(configOf(value), resource.parts(value));
             const findings: Finding[] = [...resource.findings(value), ...contradictions(resource, value)];
@@ -76,7 +77,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                         `warning: ${resource.id(value)}: ${property === "" ? "" : `${property}: `}${message} [${code}]`,
                     );
             }
-            return { inputs: clean({ ...value }), failures: wrong };
+            return { inputs: clean({ ...value }), failures: wrong.map(readable) };
         },
 
         async diff(_id, olds, news) {
@@ -88,6 +89,10 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                     replaces: replacedByUnknown(withoutOutputs(news), olds),
                     deleteBeforeReplace: false,
                 };
+            }
+            // A state that this version cannot read is written anew; inputs that it cannot read do not come past check.
+            if (before.failures.length + now.failures.length > 0) {
+                return { changes: true, replaces: [], deleteBeforeReplace: false };
             }
             const replaces = resource.replacedBy(before.value, now.value);
             const changes =
@@ -155,6 +160,12 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             );
         }),
     };
+}
+
+/** What was given may be long, or hold a terminal's control sequences. */
+function readable({ property, reason }: Failure): Failure {
+    const head = reason.length > 1_000 ? `${reason.slice(0, 1_000)}…` : reason;
+    return { property, reason: printable(head, 6_100) };
 }
 
 /** A name that `lvs:hosts` does not have is found in preview. Where there is no `lvs:hosts` yet, `up` will say so. */

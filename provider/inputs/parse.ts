@@ -25,7 +25,13 @@ export function parseInputs<T>(schema: z.ZodType<T>, raw: Record<string, unknown
         Object.entries(raw).filter(([name, value]) => !name.startsWith("__") && value !== undefined && value !== null),
     );
     const unknown = holdsUnknown(given);
-    const parsed = schema.safeParse(given);
+    let parsed: z.ZodSafeParseResult<T>;
+    try {
+        parsed = schema.safeParse(given);
+    } catch {
+        // zod looks at the length of whatever has one, and some values cannot be compared with a number.
+        return { value: given as T, failures: [{ property: "", reason: "holds a value of no use here" }], unknown };
+    }
     if (parsed.success && !unknown) return { value: parsed.data, failures: [], unknown };
     const failures = (parsed.error?.issues ?? [])
         .filter((issue) => !unknown || issue.code === "unrecognized_keys" || !touchesUnknown(given, issue.path))

@@ -213,11 +213,13 @@ function draining(
 ): LedgerFile | undefined {
     const step = steps.find((each) => each.drained);
     if (file === undefined || step === undefined) return file;
-    const begun = steps.some((each) => each.drained && each.key === base?.draining?.key);
-    return {
-        ...file,
-        draining: begun ? base!.draining! : { key: step.key, until: hostTime(state) + request.drain },
-    };
+    const begun = base?.draining;
+    const until = hostTime(state) + request.drain;
+    // A clock that was set back meanwhile would else have it wait for as long as that.
+    if (begun !== undefined && steps.some((each) => each.drained && each.key === begun.key)) {
+        return { ...file, draining: { key: begun.key, until: Math.min(begun.until, until) } };
+    }
+    return { ...file, draining: { key: step.key, until } };
 }
 
 /** A service whose last real server goes refuses everybody: worth a word. */

@@ -498,6 +498,9 @@ describe("draining", () => {
         expect(deadline?.key).toBe(key);
         const second = busy(request, later(first, 10));
         expect([...second.ledger.values()][0]!.draining).toEqual(deadline);
+        // A clock that was set back is not waited for.
+        const back = busy(request, later(first, -900));
+        expect([...back.ledger.values()][0]!.draining!.until).toBe(deadline!.until - 900);
         const drained = (host: HostState) =>
             plan(request, host).steps.find(({ kind }) => kind === "destination")!.drained;
         expect([drained(first), drained(later(second, 15)), drained(later(second, 25))]).toEqual([true, true, false]);
