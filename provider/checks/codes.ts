@@ -58,6 +58,10 @@ export const codes = {
     // Director and real server.
     "LVS-DR-ROUTE": warning("apply", "dr to a real server behind a router"),
     "LVS-LOOP": warning("apply", "two directors that are each other's real servers"),
+    "LVS-LOCALNODE": warning(
+        "both",
+        "the director as its own real server, by a method that does not work or is not used",
+    ),
     "LVS-TUN-MTU": warning("apply", "a tunnel whose packets are too small"),
     "LVS-TUN-KERNEL": warning("apply", "a tunnel type that is younger than the director's kernel"),
     "LVS-V6-SOURCE": warning("apply", "a VIP as the source address of tunnels"),

@@ -152,6 +152,16 @@ export function ruleFindings(
             ),
         );
     }
+    // ip_vs_nat_xmit: "stopping DNAT to loopback address".
+    if (forwarding === "nat" && (address.startsWith("127.") || address === "::1")) {
+        findings.push(
+            finding(
+                "LVS-LOCALNODE",
+                below(at, "forwarding"),
+                `${address} is the director itself, and the kernel drops what comes from outside for a loopback address by nat: name an address of the director's, or use dr with a server that listens on the VIP`,
+            ),
+        );
+    }
     if (!isUnicast(address)) {
         findings.push(
             finding("LVS-NOT-UNICAST", place, `${address} is not the address of one host: the kernel refuses it`),

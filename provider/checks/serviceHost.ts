@@ -78,6 +78,7 @@ export function ruleOnHost(
         ...weightFindings(fields, view, at),
         ...(drained && service?.persistence != null ? pinned(below(at, "weight"), view, sysctls) : []),
         ...(value.forwarding === "dr" ? routeFindings(address, view, at) : []),
+        ...(value.tunnel !== null && isLocal(view, address) ? [localTunnel(address, at)] : []),
         ...(value.tunnel === null || isLocal(view, address)
             ? []
             : [
@@ -240,6 +241,15 @@ function tunnelFindings(
         );
     }
     return findings;
+}
+
+/** LocalNode: what is for the host itself is handed on as it came, whatever the forwarding method. */
+function localTunnel(address: string, at: string): Finding {
+    return finding(
+        "LVS-LOCALNODE",
+        below(at, "forwarding"),
+        `${address} is the director itself: its packets go through no tunnel, and its server must listen on the VIP; say dr, which is the same and shows it`,
+    );
 }
 
 /** The real server has the VIP too, and drops what seems to come from itself; no counter moves. */

@@ -265,6 +265,8 @@ const raised: Case[] = [
         rs({ connection: "web1" }),
         onServer(server({ address: addresses("eth1 192.0.2.21/24", "eth1 192.0.2.100/32") })),
     ],
+    ["LVS-LOCALNODE", "forwarding", rs({ address: "127.0.0.1", forwarding: "nat" })],
+    ["LVS-LOCALNODE", "forwarding", rs({ address: "192.0.2.10", forwarding: "tun" }), onLb()],
     ["LVS-NOT-ROOT", "connection", dir(), onLb(director(factsWith("uid=1000")))],
     ["LVS-TOOL", "", vs(), onLb(director(factsWith("tool.ipvsadm=")))],
     ["LVS-NO-SYSTEMD", "", dir(), onLb(director(factsWith("tool.systemctl=")))],
@@ -365,10 +367,8 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ["a v6 service over v4 tunnels", rs({ forwarding: "tun", connection: "web1" }, web6)],
     ["tun across a router", rs({ forwarding: "tun", address: "198.51.100.21" })],
     ["nat to another port", rs({ forwarding: "nat", port: 8080 })],
-    [
-        "the director as its own real server",
-        vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": { forwarding: "nat" } } }),
-    ],
+    ["the director as its own real server", vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": {} } })],
+    ["the director's own address by nat", vs({ realServers: { "192.0.2.10": { forwarding: "nat", port: 8080 } } })],
     [
         "the director as its own real server, by a connection",
         rs({ address: "192.0.2.10", connection: "lb1", forwarding: "dr" }),
