@@ -1,49 +1,110 @@
 import { groups, kindOf } from "../provider/kinds";
 import type { Host } from "../provider/reconcile/host";
 import { describeOwner, type LedgerFile } from "../provider/reconcile/ledger";
-import { type Plan, plan, project, satisfied, show } from "../provider/reconcile/plan";
-import { type HostState, valueAt } from "../provider/reconcile/state";
+import { atRest, type Plan, plan, project, satisfied, show } from "../provider/reconcile/plan";
+import { type HostState, underMaintenance, valueAt } from "../provider/reconcile/state";
 import type { Command } from "./command";
-import { hostOf, Usage } from "./host";
+import { hostOf, hostsOf, type Look, lookAt, tell, Usage, type Values } from "./host";
+import { judge, projectAtHand, type StackState, stateOfStack } from "./stack";
 
-/** What a host's ledger claims, and the way out for a file that no stack knows any more. */
+const USAGE = "lvs claims: list [HOST…], or release HOST FILE [--restore]";
+
+/** What hosts' ledgers claim, and the way out for a file that no stack knows any more. */
 export const claims: Command = {
     usage:
-        "    lvs claims list HOST [--json]               what is declared on this host, by whom, and whether it is so\n" +
+        "    lvs claims list [HOST…] [--json]            what is declared on these hosts, by whom, and whether it is so\n" +
         "    lvs claims release HOST FILE [--restore]    forget a ledger file; --restore also undoes what it claims",
-    async run([verb, target, file], values) {
-        if (target === undefined) throw new Usage("lvs claims: list HOST, or release HOST FILE [--restore]");
-        const { host } = await hostOf(target, values);
-        if (verb === "list") return list(await host.read(), values["json"] === true);
-        if (verb === "release" && file !== undefined) return release(host, file, values["restore"] === true);
-        throw new Usage("lvs claims: list HOST, or release HOST FILE [--restore]");
+    async run([verb, ...words], values) {
+        if (verb === "list") return list(words, values);
+        const [target, file, more] = words;
+        if (verb !== "release" || target === undefined || file === undefined || more !== undefined) {
+            throw new Usage(USAGE);
+        }
+        return release((await hostOf(target, values)).host, file, values["restore"] === true);
     },
 };
 
-function list(state: HostState, json: boolean): number {
-    const entries = [...state.ledger].map(([name, file]) => ({
-        file: name,
-        owner: file.owner,
-        id: file.id,
-        claims: file.claims.map(({ kind, key, value }) => {
-            const have = valueAt(state, kind, key);
-            return { kind, key, value, holds: satisfied(kind, key, value, have), found: have ?? null };
-        }),
-    }));
-    const broken = [...state.unreadable].map(([name, error]) => ({ file: name, trouble: error.reason }));
-    if (json) {
-        process.stdout.write(`${JSON.stringify([...entries, ...broken], null, 4)}\n`);
-        return 0;
-    }
-    for (const { file, owner, id, claims: all } of entries) {
-        process.stdout.write(`${file} ${id} (${describeOwner(owner)})\n`);
-        for (const { kind, key, value, holds, found } of all) {
-            const differs = holds ? "" : `, but the host has ${show(found ?? undefined)}`;
-            process.stdout.write(`    ${kindOf(kind).describe(key)} ${show(value)}${differs}\n`);
+async function list(targets: string[], values: Values): Promise<number> {
+    const [looks, stack] = await Promise.all([lookAt(await hostsOf(targets, values), groups), stackAtHand(values)]);
+    const seen = looks.filter((look): look is Look & { state: HostState } => look.state !== undefined);
+    for (const { name, error } of looks)
+        if (error !== undefined) tell(`lvs: ${name} was not looked at: ${error.message}`);
+    const entries = seen.flatMap(({ name, state }) => entriesOf(name, state, stack));
+    const broken = seen.flatMap(({ name, state }) =>
+        [...state.unreadable].map(([file, error]) => ({ host: name, file, trouble: error.reason })),
+    );
+    if (values["json"] === true) process.stdout.write(`${JSON.stringify([...entries, ...broken], null, 4)}\n`);
+    else {
+        for (const { name } of seen) {
+            if (looks.length > 1) process.stdout.write(`${name}\n`);
+            for (const entry of entries) if (entry.host === name) process.stdout.write(print(entry));
+            for (const { host, file, trouble } of broken) {
+                if (host === name) process.stdout.write(`${file}: ${trouble}\n`);
+            }
         }
     }
-    for (const { file, trouble } of broken) process.stdout.write(`${file}: ${trouble}\n`);
-    return 0;
+    return seen.length === looks.length ? 0 : 1;
+}
+
+/** The state of the stack in whose directory this runs; without one, nothing is claimed to be dead. */
+async function stackAtHand(values: Values): Promise<StackState | undefined> {
+    const name = values["stack"] as string | undefined;
+    if (name === undefined && !projectAtHand()) return undefined;
+    try {
+        return await stateOfStack(name);
+    } catch (error) {
+        if (name !== undefined) throw error;
+        tell(`note: whether a file is dead is not known: ${(error as Error).message}`);
+        return undefined;
+    }
+}
+
+function entriesOf(host: string, state: HostState, stack: StackState | undefined) {
+    const marks = underMaintenance(state.ledger);
+    return [...state.ledger].map(([name, file]) => {
+        const verdict = stack === undefined ? undefined : judge(file, stack);
+        return {
+            host,
+            file: name,
+            owner: file.owner,
+            id: file.id,
+            /** What the state of the stack at hand says of it. */
+            ...(verdict === undefined ? {} : { stack: verdict }),
+            claims: file.claims.map(({ kind, key, value }) => {
+                const have = valueAt(state, kind, key);
+                const maintenance = kind === "destination" && marks.has(key);
+                return {
+                    kind,
+                    key,
+                    value,
+                    holds: satisfied(kind, key, atRest(value, maintenance), have),
+                    found: have ?? null,
+                    ...(maintenance ? { maintenance } : {}),
+                };
+            }),
+        };
+    });
+}
+
+function print({ host, file, owner, id, stack, claims: all }: ReturnType<typeof entriesOf>[number]): string {
+    const lines = [`${file} ${id} (${describeOwner(owner)})`];
+    if (stack === "dead") {
+        lines.push(
+            "    not in the stack's state: unless a `pulumi up` is under way, its create was cut off and then reverted;",
+            `    \`lvs claims release ${host} ${file}\` forgets it, with --restore it also undoes what it claims`,
+        );
+    } else if (stack === "other incarnation") {
+        lines.push(
+            "    not in the stack's state: unless a `pulumi up` is under way, a --replace was cut off; a destroy would leave",
+            "    what it claims: run `pulumi up --replace` for its resource, which takes it over",
+        );
+    }
+    for (const { kind, key, value, holds, found, maintenance } of all) {
+        const differs = holds ? "" : `, but the host has ${show(found ?? undefined)}`;
+        const rests = maintenance === true ? ", under maintenance" : "";
+        lines.push(`    ${kindOf(kind).describe(key)} ${show(value)}${rests}${differs}`);
+    }
+    return lines.map((line) => `${line}\n`).join("");
 }
 
 async function release(host: Host, name: string, restore: boolean): Promise<number> {

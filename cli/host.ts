@@ -1,6 +1,8 @@
 /** Hosts on the command line: by address, by their names in the stack's `lvs:hosts`, or all that stand there. */
 import { resolveConnection } from "../provider/dynamic/config";
+import type { Group } from "../provider/kinds";
 import { type Host, hostAt } from "../provider/reconcile/host";
+import type { HostState } from "../provider/reconcile/state";
 import { type Connection, connectionSchema } from "../provider/ssh/connection";
 import { hostsOfStack, projectAtHand } from "./stack";
 
@@ -90,6 +92,28 @@ export function connectionOf(target: string, values: Values): Connection {
     if (!parsed.success)
         throw new Usage(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n"));
     return parsed.data;
+}
+
+/** A host as it was found, or why it could not be looked at. */
+export type Look = NamedHost & ({ state: HostState; error?: undefined } | { state?: undefined; error: Error });
+
+/** Hosts that are looked at side by side. */
+const AT_ONCE = 16;
+
+/** Looks at hosts; the failure of one is its own. `groups`: what is needed of a probe. */
+export async function lookAt(hosts: NamedHost[], groups: readonly Group[]): Promise<Look[]> {
+    const looks: Look[] = [];
+    for (let from = 0; from < hosts.length; from += AT_ONCE) {
+        const some = hosts.slice(from, from + AT_ONCE).map(async (each): Promise<Look> => {
+            try {
+                return { ...each, state: await each.host.read([], groups) };
+            } catch (error) {
+                return { ...each, error: error as Error };
+            }
+        });
+        looks.push(...(await Promise.all(some)));
+    }
+    return looks;
 }
 
 function queueOf(connection: Connection): Host {

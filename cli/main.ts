@@ -7,10 +7,11 @@ import type { Command } from "./command";
 import { doctor } from "./doctor";
 import { connectionOptions, Usage } from "./host";
 import { importing } from "./import";
+import { drain, undrain } from "./maintenance";
 import { script } from "./script";
 import { status } from "./status";
 
-const commands: Record<string, Command> = { doctor, status, claims, import: importing, script };
+const commands: Record<string, Command> = { doctor, status, drain, undrain, claims, import: importing, script };
 
 const HELP = `lvs: looks at the hosts of a Linux Virtual Server
 
@@ -39,6 +40,9 @@ async function main(): Promise<number> {
             "real-server": { type: "string", multiple: true },
             format: { type: "string" },
             out: { type: "string" },
+            wait: { type: "string" },
+            stats: { type: "boolean" },
+            rate: { type: "boolean" },
             help: { type: "boolean", short: "h" },
         },
         allowPositionals: true,

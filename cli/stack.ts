@@ -3,6 +3,8 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readConfig } from "../provider/dynamic/config";
+import { TYPE_PREFIX } from "../provider/dynamic/shim";
+import { fileName, type LedgerFile, stackOf } from "../provider/reconcile/ledger";
 
 /** Seconds for one answer of `pulumi`: its backend may be far away. */
 const LIMIT = 120;
@@ -32,6 +34,52 @@ export async function exportOfStack(stack?: string): Promise<string> {
     const { status, stdout, stderr } = await pulumi(["stack", "export", ...named(stack)]);
     if (status !== 0) throw new Error(`\`pulumi stack export\` failed: ${firstError(stderr)}`);
     return stdout;
+}
+
+/** What a stack knows of its own resources: the judge of a ledger file that says it belongs to it. */
+export interface StackState {
+    /** What stands before the `#` in its owners. */
+    identities: ReadonlySet<string>;
+    /** Tokens by the names of ledger files; undefined: the state does not say it in clear. */
+    tokens: ReadonlyMap<string, string | undefined>;
+}
+
+/** The state of the stack that is selected, or of `stack`. Throws as {@link hostsOfStack}. */
+export async function stateOfStack(stack?: string): Promise<StackState> {
+    const [exported, name, owner] = await Promise.all([
+        exportOfStack(stack),
+        pulumi(["stack", "--show-name", "--fully-qualify-stack-names", ...named(stack)]),
+        pulumi(["config", "get", "lvs:owner", ...named(stack)]),
+    ]);
+    if (name.status !== 0) throw new Error(`\`pulumi stack\` failed: ${firstError(name.stderr)}`);
+    return readState(exported, owner.status === 0 ? owner.stdout.trim() : name.stdout.trim());
+}
+
+/** Reads what `pulumi stack export` prints. `identity`: the stack's, where its state has no resource that says it. */
+export function readState(exported: string, identity: string): StackState {
+    const { deployment } = JSON.parse(exported) as {
+        deployment: { resources?: { type: string; id?: string; outputs?: Record<string, unknown> }[] };
+    };
+    const identities = new Set([identity]);
+    const tokens = new Map<string, string | undefined>();
+    for (const { type, id = "", outputs = {} } of deployment.resources ?? []) {
+        const { owner, token } = outputs;
+        if (!type.startsWith(TYPE_PREFIX) || typeof owner !== "string") continue;
+        identities.add(stackOf(owner));
+        tokens.set(fileName({ owner, id }), typeof token === "string" ? token : undefined);
+    }
+    return { identities, tokens };
+}
+
+/**
+ * What a stack's state says of a ledger file: `known`; `dead`, of a create that was cut off before its answer and then
+ * reverted in the program; `other incarnation`, where it was a --replace that was cut off. Undefined: it is not this stack's.
+ */
+export function judge(file: LedgerFile, state: StackState): "known" | "dead" | "other incarnation" | undefined {
+    if (!state.identities.has(stackOf(file.owner))) return undefined;
+    const name = fileName(file);
+    if (!state.tokens.has(name)) return "dead";
+    return (state.tokens.get(name) ?? file.token) === file.token ? "known" : "other incarnation";
 }
 
 function named(stack: string | undefined): string[] {

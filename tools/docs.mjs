@@ -200,7 +200,7 @@ function configPage() {
 function commandsPage() {
     const help = execFileSync(process.execPath, [join(root, "dist", "cli", "main.js"), "--help"], { encoding: "utf8" });
     return page("Commands", [
-        "`npx lvs` looks at hosts beside Pulumi. Guides: [taking over a director](../guides/adopt.md), [the commands behind a stack](../guides/script.md), [draining](../guides/drain.md), [the ledger](../ledger.md).",
+        "`npx lvs` looks at hosts beside Pulumi. What the commands have in common, and what `--json` prints: [the lvs command](../cli.md). Guides: [taking over a director](../guides/adopt.md), [the commands behind a stack](../guides/script.md), [draining](../guides/drain.md), [maintenance](../guides/maintenance.md), [the ledger](../ledger.md).",
         `\`\`\`text\n${help.trimEnd()}\n\`\`\``,
     ]);
 }

@@ -294,6 +294,55 @@ function listedKey(words: Words): string {
     return serviceKey({ protocol, address, port });
 }
 
+/** What the kernel counted of a service or a real server: totals, or, in the listing of rates, per second. */
+export interface Counters {
+    connections: number;
+    inPackets: number;
+    outPackets: number;
+    inBytes: number;
+    outBytes: number;
+}
+
+/**
+ * `ipvsadm -Ln --stats --exact`, since the service or real server was added, or `--rate --exact`, an average over some
+ * seconds; by key. By dr and tun no answer crosses the director: what goes out is 0.
+ */
+export function parseCounters(source: string, text: string): Map<string, Counters> {
+    const lines = linesOf(source, text);
+    const counters = new Map<string, Counters>();
+    let service: string | undefined;
+    for (const line of lines.slice(headerLength(source, lines))) {
+        const words = new Words(line);
+        let key: string;
+        if (words.take("->")) {
+            if (service === undefined) {
+                throw unreadable(line, "a real server before any service");
+            }
+            key = destinationKey(service, ...addressAndPort(line, words.next("the real server's address")));
+        } else {
+            key = service = listedKey(words);
+        }
+        put(line, counters, key, {
+            connections: countOf(words, "connections"),
+            inPackets: countOf(words, "incoming packets"),
+            outPackets: countOf(words, "outgoing packets"),
+            inBytes: countOf(words, "incoming bytes"),
+            outBytes: countOf(words, "outgoing bytes"),
+        });
+        words.end();
+    }
+    return counters;
+}
+
+/** A counter of 64 bits; what a number here cannot hold exactly is rounded. */
+function countOf(words: Words, what: string): number {
+    const word = words.next(`the number of ${what}`);
+    if (!/^\d+$/.test(word)) {
+        throw unreadable(words.line, `the number of ${what} should be a number, not "${word}"`);
+    }
+    return Number(word);
+}
+
 /** `ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)`. */
 export function parseVersion(text: string): { ipvsadm: string; ipvs: string } {
     const [line] = linesOf("ipvsadm -v", text);

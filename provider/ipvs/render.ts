@@ -84,6 +84,12 @@ export const listings = {
     version: ["-v"],
 } as const;
 
+/** The two listings that `parseCounters` reads. */
+export const counterListings = {
+    stats: ["-Ln", "--stats", "--exact"],
+    rate: ["-Ln", "--rate", "--exact"],
+} as const;
+
 /**
  * One line for `ipvsadm -R`. It cuts at white space and knows no quoting, and a line that begins with `#` ends it, so
  * a word that is anything but plain signs is refused here.

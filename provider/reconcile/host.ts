@@ -13,7 +13,16 @@ import { runScript } from "../ssh/session";
 import { StepError, withAftermath } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, type Step, satisfied, show } from "./plan";
-import { type Batch, LOCK_WAIT, renderOutlast, renderScript, renderWait, type Script, sameFile } from "./script";
+import {
+    type Batch,
+    LOCK_WAIT,
+    renderCounters,
+    renderOutlast,
+    renderScript,
+    renderWait,
+    type Script,
+    sameFile,
+} from "./script";
 import { type HostState, hostTime, machineOf, parseSections, parseState, valueAt } from "./state";
 
 /** What is done on a host: planned anew whenever the host turns out to be another than was thought. */
@@ -25,6 +34,8 @@ export interface Operation {
     /** Parts of the probe that it needs. */
     groups: readonly Group[];
     plan(state: HostState): Plan;
+    /** How it is taken back; default: `planUndo`. */
+    undo?(deed: Deed, state: HostState): Plan;
 }
 
 export interface Outcome {
@@ -331,11 +342,8 @@ export class Host {
     private async waitFor(list: { job: Job; plan: Plan }[]): Promise<void> {
         const keys = list.flatMap(({ plan }) => plan.steps.filter((step) => step.drained).map((step) => step.key));
         try {
-            const script = renderWait(keys, WAIT_SLICE);
-            const result = await runScript(this.connection, script.text, { timeout: WAIT_SLICE + 15 });
-            const left = parseSections(String(result.stdout), script.nonce)["left"]?.trim() ?? "";
-            if (left !== "") {
-                const active = left.split(/\s+/).reduce((sum, each) => sum + Number(each), 0);
+            const active = await this.waitForConnections(keys, WAIT_SLICE);
+            if (active > 0) {
                 const until = Math.max(...list.map(({ plan }) => [...plan.during.values()][0]?.draining?.until ?? 0));
                 const seconds = this.snapshot === undefined ? 0 : Math.max(0, until - hostTime(this.snapshot));
                 this.options.say(
@@ -347,6 +355,43 @@ export class Host {
         }
         this.queue.push(...list.map(({ job }) => job));
         this.start();
+    }
+
+    /**
+     * Waits, outside the lock, until none of these destinations has active connections, at most so many seconds; says how
+     * many there are then.
+     */
+    async waitForConnections(keys: string[], seconds: number): Promise<number> {
+        const { left = "" } = await this.ask(renderWait(keys, seconds), "left", "wait for connections to end", seconds);
+        return left
+            .trim()
+            .split(/\s+/)
+            .reduce((sum, each) => sum + Number(each), 0);
+    }
+
+    /** What ipvsadm lists of the kernel's counters, by the listing's name; nothing where the kernel has no IPVS. */
+    counters(names: Parameters<typeof renderCounters>[0]): Promise<Record<string, string>> {
+        return this.ask(renderCounters(names), "end", "read the counters", 0);
+    }
+
+    /** A script that changes nothing and needs no lock; `last`: the section by which its answer is known to be whole. */
+    private async ask(
+        script: { text: string; nonce: string },
+        last: string,
+        says: string,
+        seconds: number,
+    ): Promise<Record<string, string>> {
+        const result = await runScript(this.connection, script.text, { timeout: seconds + 15 });
+        const sections = parseSections(String(result.stdout), script.nonce);
+        if (sections[last] === undefined) {
+            throw this.stepError(
+                "LVS-ANSWER",
+                says,
+                `the answer is not whole: ${this.clean(result.stderr)}`,
+                "See what the login shell of this user does; pulumi-lvs needs a POSIX sh.",
+            );
+        }
+        return sections;
     }
 
     private remember(job: Job, plan: Plan, base: HostState): void {
@@ -388,7 +433,8 @@ export class Host {
         const deed = this.deed(job);
         try {
             const state = this.snapshot ?? (await this.probe(true));
-            let plan = planUndo(deed, state);
+            const back = (now: HostState) => job.operation.undo?.(deed, now) ?? planUndo(deed, now);
+            let plan = back(state);
             for (let attempt = 0; ; attempt++) {
                 const answer = await this.run({
                     expect: (this.snapshot ?? state).sum,
@@ -400,7 +446,7 @@ export class Host {
                 });
                 this.snapshot = answer.state;
                 if (answer.outcome === "stale" && attempt < ATTEMPTS) {
-                    plan = planUndo(deed, answer.state);
+                    plan = back(answer.state);
                     continue;
                 }
                 if (!answer.completed || !goalsMet(plan, answer.state)) throw this.explain(job, plan, answer);

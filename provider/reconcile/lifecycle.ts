@@ -10,8 +10,8 @@ import { ConnectionError } from "../ssh/errors";
 import { StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner, stackOf } from "./ledger";
-import { type Deed, plan, type Request, satisfied, yielding } from "./plan";
-import { effective, type HostState, holders, valueAt } from "./state";
+import { addressOf, atRest, type Deed, leaving, plan, type Request, satisfied } from "./plan";
+import { effective, type HostState, holders, underMaintenance, valueAt } from "./state";
 
 export interface Identity extends Owner {
     /** The incarnation, kept in the outputs. */
@@ -179,21 +179,24 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
                 `note: ${hostOf(part, around).name}: ${foreign} is on a service of ours, and nobody declared it`,
             );
         }
+        const marks = underMaintenance(state.ledger);
         for (const want of wants) {
             const row = kindOf(want.kind);
             const have = valueAt(state, want.kind, want.key);
+            const rests = want.kind === "destination" && marks.has(want.key);
+            if (rests) around.say(noteOfMaintenance(hostOf(part, around).name, want.key, have));
             if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot")
                 traces++;
-            const shared = effective(state, stack, want.kind, want.key);
-            const value = yielding(
-                shared ?? want.value,
-                have,
-                want.leave,
-                file?.maintenance.includes(want.key) ?? false,
-            );
+            const declared = effective(state, stack, want.kind, want.key) ?? want.value;
+            const value = leaving({ ...want, value: atRest(declared, rests) }, have);
             if (satisfied(want.kind, want.key, value, have)) continue;
             drift[`${want.kind} ${want.key}`] = have === undefined ? "absent" : have;
-            found.set(`${want.kind} ${want.key}`, have);
+            // A weight of 0 under maintenance is not what differs: beside it the declared one is shown.
+            const resting = rests && have !== undefined && satisfied(want.kind, want.key, have, atRest(have));
+            found.set(
+                `${want.kind} ${want.key}`,
+                resting ? leaving({ value: have, leave: ["weight"] }, declared) : have,
+            );
         }
     }
     return { states, gone: traces === 0, drift: traces === 0 ? {} : drift, found };
@@ -205,6 +208,14 @@ function foreignServers(state: HostState, wants: { kind: string; key: string }[]
     const parent = kindOf("destination").parent!;
     return [...(state.objects.get("destination")?.keys() ?? [])].filter(
         (key) => services.has(parent(key).key) && holders(state.ledger, "destination", key).length === 0,
+    );
+}
+
+function noteOfMaintenance(host: string, key: string, have: Value | undefined): string {
+    const rests = have === undefined || satisfied("destination", key, have, atRest(have));
+    return (
+        `note: ${host}: real server ${key} is under maintenance until \`lvs undrain ${addressOf(key)}\`` +
+        (rests ? "" : ", but something on the host has given it a weight")
     );
 }
 

@@ -2,6 +2,8 @@
  * From what is wanted and what is there to what is done: pure. One function serves create, update, delete and repair of
  * every resource, because all of them are: "this is what I want of this host now".
  */
+import { kernelAddress } from "../ipvs/address";
+import { parseDestinationKey } from "../ipvs/model";
 import { type Action, kindOf, type ManagedObject, type Objects, type Place, type Value } from "../kinds";
 import { ranks } from "../kinds/kind";
 import { fact } from "../kinds/probe";
@@ -9,7 +11,7 @@ import type { Want } from "../kinds/want";
 import { StepError } from "./errors";
 import { type Claim, describeOwner, type Found, fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
 import { commandLine } from "./shell";
-import { type HostState, holders, hostTime, machineOf, valueAt } from "./state";
+import { type HostState, holders, hostTime, machineOf, underMaintenance, valueAt } from "./state";
 
 /** What one resource asks of one host. */
 export interface Request extends Owner {
@@ -90,7 +92,7 @@ function sorted(value: Value): Value {
 }
 
 export function plan(request: Request, state: HostState): Plan {
-    refuseUnreadable(request, state);
+    refuseUnreadable(request.host, state, request.phase === "delete");
     const name = fileName(request);
     const formerName = request.formerly === undefined ? undefined : fileName(request.formerly);
     const notes: string[] = [];
@@ -98,7 +100,8 @@ export function plan(request: Request, state: HostState): Plan {
     const former = formerName === undefined || formerName === name ? undefined : state.ledger.get(formerName);
     const base = own ?? former;
     const others = new Map([...state.ledger].filter(([each]) => each !== name && each !== formerName));
-    const scene: Scene = { request, state, base, others, notes };
+    const marks = underMaintenance(state.ledger);
+    const scene: Scene = { request, state, base, others, notes, marks };
 
     if (request.phase === "delete" && (base === undefined ? state.hasLedger : base.token !== request.token)) {
         const left = base === undefined ? unclaimed(request, state) : [];
@@ -133,17 +136,19 @@ export function plan(request: Request, state: HostState): Plan {
     const modulesFirst = needsModulesFirst(wants, state);
     if (modulesFirst) wants = wants.filter((want) => kindOf(want.kind).rank(want.key) <= ranks.module);
 
+    markNewcomers(scene, wants);
     const claims: Claim[] = [];
     const steps: Step[] = [];
+    const goals: Plan["goals"] = [];
     for (const want of [...wants].sort((a, b) => rankOf(a) - rankOf(b))) {
-        const { claim, step } = claimObject(scene, want, wants);
+        const { claim, value, step } = claimObject(scene, want, wants);
         claims.push(claim);
+        goals.push({ kind: claim.kind, key: claim.key, value });
         if (step !== undefined) steps.push(step);
     }
     const kept = (base?.claims ?? lost(scene)).filter((old) => !claims.some((claim) => sameplace(claim, old)));
-    const goals = claims.map(({ kind, key, value }) => ({ kind, key, value: value as Value | undefined }));
     const releases = request.phase === "claim" || modulesFirst ? [] : kept;
-    if (releases.length > 0) refuseUnreadable(request, state, true);
+    if (releases.length > 0) refuseUnreadable(request.host, state, true);
     refuseWithoutTools(request, state, [...claims, ...releases]);
     const releasing = [...releases]
         .sort((a, b) => b.rank - a.rank)
@@ -162,19 +167,22 @@ export function plan(request: Request, state: HostState): Plan {
     const file = (list: Claim[]): LedgerFile | undefined =>
         list.length === 0
             ? undefined
-            : {
-                  owner: request.owner,
-                  id: request.id,
-                  token: request.phase === "delete" ? (base?.token ?? request.token) : request.token,
-                  sequence:
-                      base !== undefined && base.token === request.token && !changed
-                          ? base.sequence
-                          : 1 + Math.max(0, ...[...state.ledger.values()].map((each) => each.sequence)),
-                  machine: machineOf(state),
-                  boot: request.boot,
-                  maintenance: base?.maintenance ?? [],
-                  claims: list,
-              };
+            : marked(
+                  {
+                      owner: request.owner,
+                      id: request.id,
+                      token: request.phase === "delete" ? (base?.token ?? request.token) : request.token,
+                      sequence:
+                          base !== undefined && base.token === request.token && !changed
+                              ? base.sequence
+                              : 1 + Math.max(0, ...[...state.ledger.values()].map((each) => each.sequence)),
+                      machine: machineOf(state),
+                      boot: request.boot,
+                      maintenance: base?.maintenance ?? [],
+                      claims: list,
+                  },
+                  marks,
+              );
     const during = file([...claims, ...kept]);
     const afterwards = file([...done(claims), ...(request.phase === "claim" || partial ? kept : [])]);
     const final: FileChanges = new Map([
@@ -240,16 +248,55 @@ interface Scene {
     base: LedgerFile | undefined;
     others: ReadonlyMap<string, LedgerFile>;
     notes: string[];
+    /** The destinations that are under maintenance. */
+    marks: Set<string>;
+}
+
+/**
+ * A file as it has to be with these marks: each destination of it that is under maintenance is marked, and comes back at
+ * boot with weight 0. Its claim keeps the value that was declared.
+ */
+export function marked(file: LedgerFile, marks: ReadonlySet<string>): LedgerFile {
+    const rests = ({ kind, key }: Claim) => kind === "destination" && marks.has(key);
+    return {
+        ...file,
+        maintenance: file.claims.filter(rests).map(({ key }) => key),
+        claims: file.claims.map((claim) =>
+            rests(claim) === file.maintenance.includes(claim.key)
+                ? claim
+                : { ...claim, command: bootCommand(claim.kind, claim.key, atRest(claim.value, rests(claim))) },
+        ),
+    };
+}
+
+/** A real server whose destinations on this host are all under maintenance is under maintenance for a new service too. */
+function markNewcomers({ request, state, notes, marks }: Scene, wants: Want[]): void {
+    if (marks.size === 0) return;
+    const known = [...state.ledger.values()].flatMap(({ claims }) =>
+        claims.filter(({ kind }) => kind === "destination").map(({ key }) => key),
+    );
+    for (const { kind, key } of wants) {
+        if (kind !== "destination" || known.includes(key)) continue;
+        const beside = known.filter((each) => addressOf(each) === addressOf(key));
+        if (beside.length === 0 || !beside.every((each) => marks.has(each))) continue;
+        marks.add(key);
+        notes.push(`${request.host}: real server ${key} begins under maintenance, as the others of its address`);
+    }
+}
+
+/** The address of a destination's real server. */
+export function addressOf(key: string): string {
+    return parseDestinationKey(key, kernelAddress).address;
 }
 
 /** A newer format stops everything; a damaged file stops releases, which it might have a say in. */
-function refuseUnreadable(request: Request, state: HostState, releasing = request.phase === "delete"): void {
+export function refuseUnreadable(host: string, state: HostState, releasing: boolean): void {
     for (const error of state.unreadable.values()) {
         const newer = error.reason.startsWith("its format");
         if (!newer && !releasing) continue;
         throw new StepError(
             newer ? "LVS-LEDGER-NEWER" : "LVS-LEDGER-DAMAGED",
-            request.host,
+            host,
             "reading the ledger",
             error.message,
             newer
@@ -305,14 +352,23 @@ function needsModulesFirst(wants: Want[], state: HostState): boolean {
     );
 }
 
-function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; step: Step | undefined } {
-    const { request, state, base, others } = scene;
+/** The claim of what is wanted, the value that the host is to have now, and the step to it. */
+function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; value: Value; step: Step | undefined } {
+    const { request, state, base, others, marks } = scene;
     const row = kindOf(given.kind);
     const { kind, key } = given;
     const have = valueAt(state, kind, key);
-    const want = yielding(given.value, have, given.leave, base?.maintenance.includes(key) ?? false);
     const previous = base?.claims.find((claim) => sameplace(claim, given));
     const sharers = holders(others, kind, key);
+    const rests = kind === "destination" && marks.has(key);
+    // What somebody else moves is, under maintenance, as it was before.
+    const want = leaving(given, rests ? (previous ?? sharers[0]?.claim)?.value : have);
+    const value = atRest(want, rests);
+    if (rests && !satisfied(kind, key, want, value)) {
+        scene.notes.push(
+            `${request.host}: ${row.describe(key)} is under maintenance, its weight stays 0 until \`lvs undrain ${addressOf(key)}\``,
+        );
+    }
     const stack = stackOf(request.owner);
 
     for (const { file, claim } of sharers) {
@@ -364,10 +420,9 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
             : (request.creating || base !== undefined) && state.unreadable.size === 0
               ? { state: "present", value: have }
               : { state: "unknown" });
-    const boot = row.boot ?? ((each: string, value: Value) => row.set(each, value, undefined));
     // A run that ends between this claim and the change leaves the former value: it is ours too, and is not kept.
     const oursUntil =
-        have !== undefined && !satisfied(kind, key, want, have) && previous !== undefined && isOurs(previous, have)
+        have !== undefined && !satisfied(kind, key, value, have) && previous !== undefined && isOurs(previous, have)
             ? have
             : undefined;
     return {
@@ -378,29 +433,31 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; st
             value: want,
             found,
             ...(oursUntil === undefined ? {} : { was: oursUntil }),
-            command: commandLine(boot(key, want)),
+            command: bootCommand(kind, key, value),
         },
-        step: satisfied(kind, key, want, have)
+        value,
+        step: satisfied(kind, key, value, have)
             ? undefined
-            : makeStep(kind, key, have, want, row.set(key, want, have), false, have === undefined ? "add" : "change"),
+            : makeStep(kind, key, have, value, row.set(key, value, have), false, have === undefined ? "add" : "change"),
     };
 }
 
-/** The value with the members that somebody else moves as they are now, and at weight 0 while under repair. */
-export function yielding(
-    wanted: Value,
-    have: Value | undefined,
-    leave: readonly string[] = [],
-    underRepair = false,
-): Value {
-    if (leave.length === 0 && !underRepair) return wanted;
-    const value = { ...(wanted as Record<string, Value>) };
-    for (const member of leave) {
-        const now = (have as Record<string, Value> | undefined)?.[member];
-        if (now !== undefined) value[member] = now;
-    }
-    if (underRepair) value["weight"] = 0;
-    return value;
+/** The ready command that sets an object at boot. */
+function bootCommand(kind: string, key: string, value: Value): string {
+    const row = kindOf(kind);
+    return commandLine((row.boot ?? ((each: string, wanted: Value) => row.set(each, wanted, undefined)))(key, value));
+}
+
+/** The value with the members that somebody else moves as they are now. */
+export function leaving({ value, leave = [] }: Pick<Want, "value" | "leave">, now: Value | undefined): Value {
+    if (leave.length === 0 || now === null || typeof now !== "object" || Array.isArray(now)) return value;
+    const same = Object.fromEntries(leave.flatMap((member) => (member in now ? [[member, now[member]!]] : [])));
+    return { ...(value as Record<string, Value>), ...same };
+}
+
+/** A real server's value while it is to get no new connections: under maintenance, or while it is drained. */
+export function atRest<V extends Value | undefined>(value: V, rests = true): V {
+    return rests && value !== null && typeof value === "object" && "weight" in value ? { ...value, weight: 0 } : value;
 }
 
 /** Whether the host has what this claim asks for, or asked for before a change that did not come to its end. */
@@ -414,13 +471,13 @@ function done(claims: Claim[]): Claim[] {
 }
 
 function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
-    const { request, state, others, notes } = scene;
+    const { request, state, others, notes, marks } = scene;
     const { kind, key, found } = claim;
     const row = kindOf(kind);
     const have = valueAt(state, kind, key);
     const sharers = holders(others, kind, key);
     if (sharers.length > 0) {
-        const value = sharers[0]!.claim.value;
+        const value = atRest(sharers[0]!.claim.value, marks.has(key));
         return have === undefined || satisfied(kind, key, value, have)
             ? []
             : [makeStep(kind, key, have, value, row.set(key, value, have), true, "give back")];
@@ -515,7 +572,7 @@ function lost({ request, state }: Scene): Claim[] {
     }));
 }
 
-function makeStep(
+export function makeStep(
     kind: string,
     key: string,
     before: Value | undefined,
@@ -566,13 +623,18 @@ export interface Deed {
     changes: { kind: string; key: string; before: Value | undefined; after: Value | undefined }[];
 }
 
-/** Takes an operation back: what is still as it made it, and nobody else has come to want, is as it was before. */
-export function planUndo(deed: Deed, state: HostState): Plan {
+/**
+ * Takes an operation back: what is still as it made it, and nobody else has come to want, is as it was before. `marks`:
+ * what is to be under maintenance then; an operator may have said so meanwhile.
+ */
+export function planUndo(deed: Deed, state: HostState, marks = underMaintenance(state.ledger)): Plan {
     const others = new Map([...state.ledger].filter(([name]) => !deed.files.has(name)));
     const notes: string[] = [];
     const goals: Plan["goals"] = [];
-    const steps = [...deed.changes].reverse().flatMap(({ kind, key, before, after }): Step[] => {
+    const steps = [...deed.changes].reverse().flatMap(({ kind, key, before: then, after }): Step[] => {
         const row = kindOf(kind);
+        const rests = kind === "destination" && marks.has(key);
+        const before = atRest(then, rests);
         const have = valueAt(state, kind, key);
         const same = (value: Value | undefined) =>
             value === undefined ? have === undefined : satisfied(kind, key, value, have);
@@ -583,7 +645,9 @@ export function planUndo(deed: Deed, state: HostState): Plan {
         }
         const newest = holders(others, kind, key)[0];
         const asOthersWant =
-            newest !== undefined && before !== undefined && satisfied(kind, key, newest.claim.value, before);
+            newest !== undefined &&
+            before !== undefined &&
+            satisfied(kind, key, atRest(newest.claim.value, rests), before);
         if (newest !== undefined && !asOthersWant) return [];
         if (before === undefined && row.nature === "setting") return [];
         goals.push({ kind, key, value: before });
@@ -595,19 +659,17 @@ export function planUndo(deed: Deed, state: HostState): Plan {
                   : (row.restore ?? row.set)(key, before, have);
         return [{ ...makeStep(kind, key, have, before, actions, true, "undo"), rank: 0 }];
     });
+    const files: FileChanges = new Map(
+        [...deed.files].map(([name, file]) => [name, file === undefined ? undefined : marked(file, marks)]),
+    );
     return {
         steps,
         during: new Map(),
-        afterwards: deed.files,
+        afterwards: files,
         notes,
         partial: false,
         pending: 0,
-        next: project(state, steps, deed.files),
+        next: project(state, steps, files),
         goals,
     };
-}
-
-/** A real server's value while it is drained. */
-function atRest(value: Value | undefined): Value | undefined {
-    return value !== null && typeof value === "object" && "weight" in value ? { ...value, weight: 0 } : value;
 }

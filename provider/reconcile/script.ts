@@ -8,7 +8,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { connectionsTo } from "../ipvs/connections";
 import type { DestinationValue } from "../ipvs/model";
-import { deleteDestination, editDestination, restoreLine } from "../ipvs/render";
+import { counterListings, deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import { type Action, type Group, groups } from "../kinds";
 import { LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { quote } from "../ssh/quote";
@@ -376,6 +376,21 @@ while :; do
 done
 [ "\${left:-0}" -gt 0 ] && [ "$now" -lt "$until" ] || rm -f $f
 printf '\\n%s left\\n%s %s\\n' ${nonce} "\${left:-0}" $((until - now))
+}
+lvs_main
+`;
+    return { text, nonce };
+}
+
+/** Reads the kernel's counters, which no decision rests on. Where the kernel has no IPVS, nothing: ipvsadm would load it. */
+export function renderCounters(names: (keyof typeof counterListings)[]): { text: string; nonce: string } {
+    const nonce = randomBytes(12).toString("hex");
+    const text = `lvs_main() {
+LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
+if [ -e /proc/net/ip_vs ]; then
+${names.map((name) => `printf '\\n%s ${name}\\n' ${nonce}; ipvsadm ${counterListings[name].join(" ")}`).join("\n")}
+fi
+printf '\\n%s end\\n' ${nonce}
 }
 lvs_main
 `;

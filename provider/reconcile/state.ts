@@ -96,6 +96,11 @@ export function holders(ledger: Ledger, kind: string, key: string): Holding[] {
     return found.sort((a, b) => b.file.sequence - a.file.sequence);
 }
 
+/** The destinations whose real servers an operator has put under maintenance: those that any file marks. */
+export function underMaintenance(ledger: Iterable<readonly [string, LedgerFile | undefined]>): Set<string> {
+    return new Set([...ledger].flatMap(([, file]) => file?.maintenance ?? []));
+}
+
 /**
  * The value that an object should have for a stack: of the newest file of that stack that claims it. Where two of its
  * resources want one object, the older one's value is not a difference.

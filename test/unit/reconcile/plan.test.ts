@@ -532,16 +532,6 @@ describe("draining", () => {
         expect(made.steps.map(({ after }) => after)).toEqual([destination(1)]);
         expect([...made.afterwards.values()][0]!.draining).toBeUndefined();
     });
-
-    test("under repair the weight stays 0, whatever is declared", () => {
-        const [file] = [...up.ledger.values()];
-        const host = { ...up, ledger: new Map([[fileName(file!), { ...file!, maintenance: [key] }]]) };
-        const resting = project(host, [step("destination", key, destination(0))], new Map());
-        expect(plan(requestOf({ wants: serviceWants() }), resting).steps).toEqual([]);
-        expect([...plan(requestOf({ wants: serviceWants() }), resting).afterwards.values()][0]!.maintenance).toEqual([
-            key,
-        ]);
-    });
 });
 
 describe("undo", () => {
