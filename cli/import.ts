@@ -22,22 +22,30 @@ export const importing: Command = {
         const given = await hostOf(target, values);
         const { host } = given;
         const name = nameOf(values["name"], given.name, host.connection);
-        const state = await whole(host);
+        const files = filesOf(format, name);
+        if (typeof out === "string") refuseThere(out, files);
+        const others = await Promise.all(
+            pairs(values["real-server"]).map(async ([each, at]) => ({
+                name: each,
+                host: (await hostOf(at, values)).host,
+            })),
+        );
+        const hosts: Hosts = {};
+        for (const each of [{ name, host }, ...others]) {
+            if (Object.hasOwn(hosts, each.name)) throw new Usage(`lvs import: two hosts are called ${each.name}`);
+            hosts[each.name] = connectionFields(each.host.connection);
+        }
+        const [state, ...realServers] = await Promise.all([
+            whole(host),
+            ...others.map(async (each): Promise<SeenHost> => ({ name: each.name, state: await whole(each.host) })),
+        ]);
         if ((state.objects.get("service")?.size ?? 0) === 0)
             throw new Error(`${host.name} holds no virtual service: there is nothing to import`);
-        const hosts: Hosts = { [name]: connectionFields(host.connection) };
-        const realServers: SeenHost[] = [];
-        for (const [each, at] of pairs(values["real-server"])) {
-            if (Object.hasOwn(hosts, each)) throw new Usage(`lvs import: two hosts are called ${each}`);
-            const { host: server } = await hostOf(at, values);
-            hosts[each] = connectionFields(server.connection);
-            realServers.push({ name: each, state: await whole(server) });
-        }
         const found = imported(name, state, realServers);
         for (const note of found.notes) tell(`lvs: ${note}`);
-        const files = filesOf(format, name, found, hosts, host.name);
-        if (typeof out === "string") write(out, files);
-        else process.stdout.write(Object.values(files)[0]!);
+        const texts = Object.entries(files).map(([file, render]) => [file, render(found, hosts, host.name)] as const);
+        if (typeof out === "string") write(out, texts);
+        else process.stdout.write(texts[0]![1]);
         return 0;
     },
 };
@@ -81,31 +89,39 @@ function connectionFields({ host, port, user, sudo, privateKeyPath, knownHosts }
     };
 }
 
+type Files = Record<string, (found: Imported, hosts: Hosts, source: string) => string>;
+
 /** The files by name, the one that holds what was found first. */
-function filesOf(format: string, name: string, found: Imported, hosts: Hosts, source: string): Record<string, string> {
+function filesOf(format: "program" | "topology", name: string): Files {
     const config = `Pulumi.${slug(name)}.yaml`;
-    if (format === "topology") return { [config]: topology(found, hosts, source) };
+    if (format === "topology") return { [config]: topology };
     const { version, peerDependencies } = require("pulumi-lvs/package.json") as {
         version: string;
         peerDependencies: Record<string, string>;
     };
     const dependencies = { ...peerDependencies, "pulumi-lvs": `^${version}` };
     return {
-        "index.ts": program(found, hosts, source),
-        "Pulumi.yaml": `name: ${slug(name)}\ndescription: Linux Virtual Server of ${name}\nruntime: nodejs\n`,
-        [config]: stackConfig(hosts),
-        "package.json": `${JSON.stringify({ private: true, main: "index.ts", dependencies }, null, 4)}\n`,
+        "index.ts": program,
+        "Pulumi.yaml": () =>
+            `name: ${slug(name)}\ndescription: Linux Virtual Server of ${slug(name)}\nruntime: nodejs\n`,
+        [config]: (_, hosts) => stackConfig(hosts),
+        "package.json": () => `${JSON.stringify({ private: true, main: "index.ts", dependencies }, null, 4)}\n`,
     };
 }
 
-/** Writes the files; none of them where one is there already. */
-function write(directory: string, files: Record<string, string>): void {
-    const paths = Object.keys(files).map((file) => join(directory, file));
-    const there = paths.filter((path) => existsSync(path));
+/** None is written where one is there already: said before anybody waits for a host. */
+function refuseThere(directory: string, files: Files): void {
+    const there = Object.keys(files)
+        .map((file) => join(directory, file))
+        .filter((path) => existsSync(path));
     if (there.length > 0) throw new Error(`${there.join(", ")} is there already: nothing was written`);
+}
+
+function write(directory: string, texts: (readonly [file: string, text: string])[]): void {
     mkdirSync(directory, { recursive: true });
-    for (const [index, text] of Object.values(files).entries()) {
-        writeFileSync(paths[index]!, text, { flag: "wx" });
-        tell(`lvs: wrote ${paths[index]}`);
+    for (const [file, text] of texts) {
+        const path = join(directory, file);
+        writeFileSync(path, text, { flag: "wx" });
+        tell(`lvs: wrote ${path}`);
     }
 }

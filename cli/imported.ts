@@ -17,6 +17,7 @@ import {
     type SyncDaemon,
 } from "../provider/ipvs/model";
 import { hostMask } from "../provider/ipvs/netmask";
+import { takesValue, vsSettings } from "../provider/ipvs/sysctls";
 import { kindOf, type Value } from "../provider/kinds";
 import { parseAddressKey } from "../provider/kinds/address";
 import { tableOf } from "../provider/kinds/ipvs";
@@ -66,31 +67,6 @@ export interface SeenHost {
     name: string;
     state: HostState;
 }
-
-/** Settings of IPVS as a kernel starts with them (ip_vs_ctl.c, ip_vs_control_net_init_sysctl). Those that it moves, or makes of the machine's size, are not among them. */
-const startingSettings: Record<string, string> = {
-    am_droprate: "10",
-    amemthresh: "1024",
-    backup_only: "0",
-    cache_bypass: "0",
-    conn_reuse_mode: "1",
-    conntrack: "0",
-    expire_nodest_conn: "0",
-    expire_quiescent_template: "0",
-    ignore_tunneled: "0",
-    nat_icmp_send: "0",
-    pmtu_disc: "1",
-    schedule_icmp: "0",
-    sloppy_sctp: "0",
-    sloppy_tcp: "0",
-    snat_reroute: "1",
-    sync_persist_mode: "0",
-    sync_ports: "1",
-    sync_refresh_period: "0",
-    sync_retries: "0",
-    sync_threshold: "3 50",
-    sync_version: "1",
-};
 
 /** log2 of the connection table's size where the kernel's configuration does not say (Kconfig, IP_VS_TAB_BITS). */
 const STARTING_TAB_BITS = "12";
@@ -203,10 +179,11 @@ function directorEntry(name: string, state: HostState, device: string | undefine
     };
     const values = (kind: string) => [...(state.objects.get(kind) ?? [])];
 
-    const sysctls = Object.entries(startingSettings).flatMap(([setting, start]): [string, string][] => {
+    const sysctls = vsSettings.flatMap(({ name: setting, default: start, takes }): [string, string][] => {
         const key = `net.ipv4.vs.${setting}`;
         const value = valueAt(state, "sysctl", key);
-        return typeof value === "string" && value !== start && free("sysctl", key) ? [[key, value]] : [];
+        const comes = typeof value === "string" && start !== undefined && takesValue(takes, value);
+        return comes && !satisfied("sysctl", key, start, value) && free("sysctl", key) ? [[key, value]] : [];
     });
     const timeouts = values("timeout").filter(
         ([key, value]) => value !== defaults.timeouts[key as keyof typeof defaults.timeouts] && free("timeout", key),

@@ -38,6 +38,8 @@ interface Line {
     resources: string[];
     /** The address whose interface the placeholder stands for. */
     placeholder: string | undefined;
+    /** It may be another one, or not there at all, once the host has been looked at. */
+    assumed: boolean;
 }
 
 /** The script. The same resources give the same text, in whatever order they come. */
@@ -85,10 +87,11 @@ function collect(declared: Declared, hosts: Map<string, HostScript>): string | u
         hosts.set(name, host);
         const sure = part.wants(undefined);
         const address = part.role === "realServer" ? String((value as { address?: unknown }).address) : undefined;
-        const unsure =
-            address === undefined ? [] : part.wants(viewWith(address)).filter((want) => !sure.some(same(want)));
-        for (const want of sure) add(host, want, declared, undefined);
-        for (const want of unsure) add(host, want, declared, address);
+        const seen = address === undefined ? sure : part.wants(viewWith(address));
+        for (const want of sure) add(host, want, declared, { placeholder: undefined, assumed: !seen.some(same(want)) });
+        for (const want of seen) {
+            if (!sure.some(same(want))) add(host, want, declared, { placeholder: address, assumed: false });
+        }
     }
     return undefined;
 }
@@ -101,9 +104,9 @@ function viewWith(address: string): HostView {
     return { probe: probeOf({}), objects };
 }
 
-function add({ lines }: HostScript, want: Want, declared: Declared, placeholder: string | undefined): void {
-    const key = `${want.kind} ${want.key} ${placeholder ?? ""}`;
-    const line = lines.get(key) ?? { want, resources: [], placeholder };
+function add({ lines }: HostScript, want: Want, declared: Declared, how: Pick<Line, "placeholder" | "assumed">): void {
+    const key = `${want.kind} ${want.key} ${how.placeholder ?? ""}`;
+    const line = lines.get(key) ?? { want, resources: [], ...how };
     line.resources.push(labelOf(declared));
     lines.set(key, line);
 }
@@ -119,7 +122,7 @@ function hostLines({ name, lines }: HostScript): string[] {
     return [`${word(name)})`, "set -e", ...ordered.flatMap(objectLines), ";;"];
 }
 
-function objectLines({ want: { kind, key, value, leave }, resources: owners, placeholder }: Line): string[] {
+function objectLines({ want: { kind, key, value, leave }, resources: owners, placeholder, assumed }: Line): string[] {
     const row = kindOf(kind);
     const who = owners.length > 3 ? [...owners.slice(0, 3), `${owners.length - 3} more`] : owners;
     const later = leave === undefined ? "" : `; ${leave.join(", ")}: only to start with`;
@@ -130,6 +133,7 @@ function objectLines({ want: { kind, key, value, leave }, resources: owners, pla
     }
     const commands = row.set(key, value, undefined).map((action: Action) => commandLine([action]));
     const said = comment("#", [`${row.describe(key)}${later} (${who.join(", ")})`]);
+    if (assumed) said.push("# Assumed, for an interface with an MTU of 1500: only this host says.");
     if (placeholder === undefined) return [...said, ...commands];
     return [
         ...said,

@@ -100,6 +100,22 @@ esac
 `);
 });
 
+test("what follows from a host's MTU is said to be assumed; what was asked for is not", () => {
+    const tunnelled = (name: string, address: string, tunnel: object) =>
+        state("RealServer", name, {
+            service: { ...web, director: lb1 },
+            address,
+            forwarding: "tun",
+            tunnel,
+            connection: name,
+        });
+    const text = scriptOf([tunnelled("web1", "192.0.2.21", {}), tunnelled("web2", "192.0.2.22", { mss: 1300 })]);
+    const [web1, web2] = text.split("'web2')");
+    expect(web1).toMatch(/TCP segment size.*\n# Assumed, for an interface with an MTU of 1500/);
+    expect(web2).toMatch(/TCP segment size/);
+    expect(web2).not.toContain("Assumed");
+});
+
 test("the order of resources means nothing", () => {
     const expected = scriptOf(farm);
     fc.assert(
