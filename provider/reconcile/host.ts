@@ -720,7 +720,8 @@ const remedies: [RegExp, string][] = [
     ],
     [/address not unicast/i, "The real server's address cannot be used, or `lo` is down on the director."],
     [/Read-only file system/, "The file system is mounted read-only: mount it writable."],
-    [/No space left/, "Make room on the host."],
+    // dash says no more than "I/O error" of a file system that is full.
+    [/No space left|I\/O error|write error/, "Make room on the host; if there is room, see whether its disk is well."],
     [/Cannot find device/, "The interface does not exist on this host: see `ip link`."],
     [/Operation not permitted|Permission denied/, "Work as root, or set `sudo: true` in the connection."],
     [
