@@ -75,8 +75,9 @@ function chainsOf(view: HostView): Chain[] {
 /** IPVS's own place at the hook (NF_IP_PRI_NAT_SRC - 2). */
 const IPVS_PRIORITY = 98;
 
-/** A rule that drops ports, whoever sends. */
-const DROPS_PORTS = /^(tcp|udp|sctp) dport (\{[^}]*\}|[0-9-]+) (counter packets \d+ bytes \d+ )?(drop|reject\b.*)$/;
+/** A rule that drops ports, whoever sends; iptables names the protocol first. */
+const DROPS_PORTS =
+    /^(?:meta l4proto \S+ |ip protocol \S+ )?(tcp|udp|sctp) dport (\{[^}]*\}|[0-9-]+) (counter packets \d+ bytes \d+ )?(drop|reject\b.*)$/;
 
 function drops(chain: Chain, traffic: Traffic): boolean {
     const family = traffic.address.includes(":") ? "ip6" : "ip";

@@ -194,6 +194,12 @@ const raised: Case[] = [
         onLb(director(filter("ct state vmap { invalid : drop, established : accept }", "reject"))),
     ],
     ["LVS-INPUT-DROP", "port", vs(), onLb(director(filter("tcp dport { 79-81 } drop", "accept")))],
+    [
+        "LVS-INPUT-DROP",
+        "port",
+        vs(),
+        onLb(director(filter("meta l4proto tcp tcp dport 80 counter packets 0 bytes 0 drop", "accept"))),
+    ],
     ["LVS-DR-ROUTE", "forwarding", rs({ address: "198.51.100.21" }), onLb()],
     ["LVS-DR-ROUTE", 'realServers["198.51.100.21"].forwarding', vs({ realServers: { "198.51.100.21": {} } }), onLb()],
     [
