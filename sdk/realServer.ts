@@ -18,7 +18,15 @@ export interface RealServerArgs extends RuleArgs {
     connection?: pulumi.Input<Connection>;
     /** How tun wraps packets. Default: ipip. */
     tunnel?: pulumi.Input<OwnTunnelArgs>;
-    /** Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun. */
+    /**
+     * How the real server takes packets for the VIP, by dr and tun: it has the address ("address"), or its packet filter
+     * gives them to its own address ("redirect"), for hosts where no VIP may be added. Default "address".
+     */
+    accept?: pulumi.Input<"address" | "redirect">;
+    /**
+     * Device of the real server that takes the VIP: lo, a dummy device (`dummy0`, `lvs-vip`: made if it is not there), a
+     * tunnel or any other. Default: lo for dr, a tunnel device of ours for tun.
+     */
     device?: pulumi.Input<string>;
     /** Further kernel settings of the real server, by name. Default: none. */
     sysctls?: pulumi.Input<Record<string, pulumi.Input<string | number>>>;
@@ -42,6 +50,7 @@ export const realServerFields = [
     "lowerThreshold",
     "tunnel",
     "connection",
+    "accept",
     "device",
     "sysctls",
     "drain",
@@ -74,6 +83,8 @@ export class RealServer extends LvsResource {
     declare public readonly tunnel: pulumi.Output<pulumi.Unwrap<OwnTunnelArgs> | undefined>;
     /** How to reach the real server. */
     declare public readonly connection: pulumi.Output<pulumi.Unwrap<Connection> | undefined>;
+    /** How the real server takes packets for the VIP. */
+    declare public readonly accept: pulumi.Output<"address" | "redirect" | undefined>;
     /** Device of the real server that takes the VIP. */
     declare public readonly device: pulumi.Output<string | undefined>;
     /** Further kernel settings of the real server. */

@@ -68,6 +68,7 @@ export const codes = {
     // The real server's own side.
     "LVS-RIP-ELSEWHERE": error("apply", "a real server's host that does not hold its address"),
     "LVS-NAT-RETURN": warning("apply", "nat without a way back"),
+    "LVS-REDIRECT": error("preview", "a redirection that cannot be made"),
     "LVS-RP-FILTER": warning("apply", "a reverse-path filter that drops what the director sends"),
     "LVS-VIP-DEVICE": warning("apply", "a real server that answers ARP for the VIP"),
     // What a host has.

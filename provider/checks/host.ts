@@ -7,14 +7,14 @@ import { finding } from "./codes";
 import { ipvsadmFindings } from "./ipvsadm";
 import { moduleState, moduleTrouble } from "./modules";
 
-/** Everything that stands in the way of these wants. */
-export function hostFindings(view: HostView, wants: Want[]): Finding[] {
+/** Everything that stands in the way of these wants. `property`: the input that names a device. */
+export function hostFindings(view: HostView, wants: Want[], property = "interface"): Finding[] {
     return [
         ...rights(view),
         ...tools(view, wants),
         ...ipvsadmFindings(view, wants),
         ...wants.filter(({ kind }) => kind === "module").flatMap(({ key }) => moduleFindings(view, key)),
-        ...devices(view, wants),
+        ...devices(view, wants, property),
     ];
 }
 
@@ -48,7 +48,13 @@ function tools({ probe }: HostView, wants: Want[]): Finding[] {
     const findings = missing.map(({ tool, hint }) =>
         finding(tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL", "", `the host has no \`${tool}\`: ${hint}`),
     );
-    const announces = wants.some(({ kind, key }) => kind === "address" && isOnNetwork(key) && !key.includes(":"));
+    const announces = wants.some(
+        ({ kind, key, value }) =>
+            kind === "address" &&
+            isOnNetwork(key) &&
+            !key.includes(":") &&
+            (value as { silent?: boolean }).silent !== true,
+    );
     if (announces && fact(probe, "tool.arping") === undefined) {
         findings.push(
             finding(
@@ -69,7 +75,7 @@ export function moduleFindings(view: HostView, module: string): Finding[] {
     return [finding(blocked ? "LVS-MODULE-BLOCKED" : "LVS-MODULE", "", `${trouble.what}: ${trouble.remedy}`)];
 }
 
-function devices({ probe }: HostView, wants: Want[]): Finding[] {
+function devices({ probe }: HostView, wants: Want[], property: string): Finding[] {
     const there = lines(probe, "mtu").map((line) => line.split(" ")[0]);
     if (there.length === 0) return [];
     const wanted = new Set(
@@ -77,14 +83,11 @@ function devices({ probe }: HostView, wants: Want[]): Finding[] {
             .filter(({ kind, key }) => kind === "address" && isOnNetwork(key))
             .map(({ key }) => parseAddressKey(key).device),
     );
+    const made = wants.filter(({ kind }) => kind === "link").map(({ key }) => key);
     return [...wanted]
-        .filter((device) => !there.includes(device))
+        .filter((device) => !there.includes(device) && !made.includes(device))
         .map((device) =>
-            finding(
-                "LVS-NO-INTERFACE",
-                "interface",
-                `this host has no interface ${device}; it has ${there.join(", ")}`,
-            ),
+            finding("LVS-NO-INTERFACE", property, `this host has no interface ${device}; it has ${there.join(", ")}`),
         );
 }
 

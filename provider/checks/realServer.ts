@@ -18,7 +18,23 @@ export function realServerFindings(inputs: RealServerInputs): Finding[] {
     return [
         ...ruleFindings(id, inputs.address, inputs.port ?? defaultPort(id), inputs, ""),
         ...settingValues(inputs.sysctls),
+        ...redirectFindings(inputs),
     ];
+}
+
+/** A packet filter rewrites an address to one of the same family, and only what it can tell apart. */
+function redirectFindings(inputs: RealServerInputs): Finding[] {
+    if (inputs.accept !== "redirect") return [];
+    const say = (message: string) => [finding("LVS-REDIRECT", "accept", message)];
+    const traffic = trafficOf(inputs.service);
+    if (traffic.length === 0) {
+        return say("the service is marked by somebody else, so what to redirect is not known here: name its `marks`");
+    }
+    const other = traffic.find(({ address }) => address.includes(":") !== inputs.address.includes(":"));
+    if (other === undefined) return [];
+    return say(
+        `${other.address} cannot be redirected to ${inputs.address}, which is of the other family: let the real server have the VIP`,
+    );
 }
 
 /** What the director shows against the real server's rule. */

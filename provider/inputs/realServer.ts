@@ -91,6 +91,23 @@ export function contradictions(value: Rule, context: z.RefinementCtx): void {
     }
 }
 
+/** What the real server's own side cannot be. */
+function acceptContradictions(
+    value: Rule & { accept?: "address" | "redirect" | undefined; device?: string | undefined },
+    context: z.RefinementCtx,
+): void {
+    const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    const forwarding = value.forwarding ?? defaults.forwarding;
+    if (forwarding === "nat" && value.accept !== undefined) {
+        say("accept", "by nat packets come for the real server's own address: only dr and tun have this");
+    }
+    if (forwarding === "nat" && value.device !== undefined) {
+        say("device", "by nat the real server has no VIP: only dr and tun have this");
+    } else if (value.accept === "redirect" && value.device !== undefined) {
+        say("device", "a real server that redirects has no VIP to put on a device");
+    }
+}
+
 /** An inline real server. */
 export const inlineRealServer = z.strictObject(ruleFields).superRefine(contradictions);
 export type InlineRealServer = z.infer<typeof inlineRealServer>;
@@ -107,9 +124,15 @@ export const realServerSchema = z
         connection: connection
             .describe("How to reach the real server, to set up its own side. Default: its own side is left alone.")
             .optional(),
+        accept: z
+            .enum(["address", "redirect"])
+            .describe(
+                "How the real server takes packets for the VIP, by dr and tun: it has the address (`address`), or its packet filter gives them to its own address (`redirect`), for hosts where no VIP may be added; then a server that listens on every address answers rightly by udp too. Default address.",
+            )
+            .optional(),
         device: device
             .describe(
-                "Device of the real server that takes the VIP. Default: lo for dr, a tunnel device of ours for tun.",
+                "Device of the real server that takes the VIP: lo, a dummy device (`dummy0`, `lvs-vip`: made if it is not there), a tunnel or any other. Default: lo for dr, a tunnel device of ours for tun.",
             )
             .optional(),
         sysctls: sysctls.describe("Further kernel settings of the real server.").optional(),
@@ -124,7 +147,8 @@ export const realServerSchema = z
             .optional(),
         owner,
     })
-    .superRefine(contradictions);
+    .superRefine(contradictions)
+    .superRefine(acceptContradictions);
 export type RealServerInputs = z.infer<typeof realServerSchema>;
 
 /** The rule's value with its defaults. */

@@ -4,8 +4,9 @@ import { lines } from "./probe";
 /**
  * `deprecated` (IPv6 only): the address is never chosen as a source. A VIP added plainly on a director becomes the
  * source of the outer tunnel header, and the real server, which has the same VIP, drops that silently.
+ * `silent`: never announced nor asked for, because another host answers for it.
  */
-type AddressValue = { deprecated: boolean };
+type AddressValue = { deprecated: boolean; silent?: true };
 
 /** An address on a device, keyed `lo/192.0.2.100/32`. A VIP on a network is announced when it is set. */
 export const addressKind: Kind<AddressValue> = {
@@ -23,6 +24,7 @@ export const addressKind: Kind<AddressValue> = {
                 return [[key, { deprecated: /\bdeprecated\b/.test(flags) }]];
             }),
         ),
+    satisfied: (want, have) => want.deprecated === have.deprecated,
     set: (key, want, have) => {
         const { device, address, family } = parseAddressKey(key);
         // `replace` alone does not make a preferred address deprecated or the reverse on every iproute2.
@@ -30,7 +32,9 @@ export const addressKind: Kind<AddressValue> = {
         const add: Action = {
             run: ["ip", "addr", have === undefined ? "add" : "change", address, "dev", device, ...flags],
         };
-        return announced(device) ? [add, { script: ANNOUNCE, words: [device, plain(address)] }] : [add];
+        return announced(device) && want.silent !== true
+            ? [add, { script: ANNOUNCE, words: [device, plain(address)] }]
+            : [add];
     },
     unset: (key) => {
         const { device, address } = parseAddressKey(key);
@@ -38,7 +42,7 @@ export const addressKind: Kind<AddressValue> = {
     },
     boot: (key, want) => {
         const { device, address, family } = parseAddressKey(key);
-        if (!announced(device)) return addressKind.set(key, want, undefined);
+        if (!announced(device) || want.silent === true) return addressKind.set(key, want, undefined);
         const flags = family === "ipv6" ? ["preferred_lft", want.deprecated ? "0" : "forever"] : [];
         return [
             {
@@ -74,7 +78,8 @@ function plain(address: string): string {
     return address.slice(0, address.indexOf("/"));
 }
 
-function announced(device: string): boolean {
+/** Whether a device has a segment that is told of its addresses. */
+export function announced(device: string): boolean {
     return device !== "lo" && !device.startsWith(DEVICE_PREFIX);
 }
 

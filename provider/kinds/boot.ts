@@ -9,7 +9,7 @@ import { lines } from "./probe";
 export const bootKind: Kind<string> = {
     name: "boot",
     nature: "thing",
-    ours: true,
+    ours: () => true,
     clashes: false,
     rank: () => ranks.boot,
     read: (probe) => {

@@ -53,7 +53,7 @@ function filterKind<V extends Value>(
 /** The frame itself: there as long as one resource claims something in it. */
 export const tableKind = filterKind<string>("table", {
     nature: "thing",
-    ours: true,
+    ours: () => true,
     rank: ranks.table,
     says: (key) => `packet filter ${key}`,
 });
@@ -75,7 +75,7 @@ export const masqueradeKind = filterKind<true>("masquerade", {
 /** The size of TCP segments that clients of a VIP are told to send, keyed `ipv4/tcp/192.0.2.100/80`. Never raised. */
 export const mssKind = filterKind<number>("mss", {
     nature: "thing",
-    ours: true,
+    ours: () => true,
     rank: ranks.rule,
     says: (key) => `TCP segment size for ${key}`,
 });
@@ -83,7 +83,7 @@ export const mssKind = filterKind<number>("mss", {
 /** The host's own address for what arrives at a VIP that it does not have, keyed `ipv4/tcp/192.0.2.100/80`. */
 export const redirectKind = filterKind<string>("redirect", {
     nature: "thing",
-    ours: true,
+    ours: () => true,
     rank: ranks.rule,
     says: (key) => `redirection of ${key}`,
 });

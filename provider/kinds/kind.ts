@@ -64,7 +64,7 @@ export interface Kind<V extends Value = Value> {
     /** What sets it at boot, where that differs from `set` of an absent object. */
     boot?(key: string, want: V): Action[];
     /** Only this package makes such objects: one that nobody claims is a leftover of ours, and goes with its last claim. */
-    readonly ours?: boolean;
+    ours?(key: string): boolean;
     /** The program without which it can be neither read nor set. */
     readonly tool?: string | ((key: string) => string);
     /** Whether two stacks that want different values clash; default true. */

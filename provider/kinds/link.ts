@@ -1,19 +1,22 @@
-import { type Action, type Kind, ranks, type Value } from "./kind";
+import { type Action, DEVICE_PREFIX, type Kind, ranks, type Value } from "./kind";
 import { lines } from "./probe";
 
-/** A tunnel device of ours. `local`: the real server's own address. `csum`: GRE checksums, on both ends or on none. */
-export type LinkValue = { type: string; local: string; csum?: boolean; mtu?: number };
+/**
+ * A device that takes VIPs. Of a tunnel, `local`: the real server's own address; `csum`: GRE checksums, on both ends or on
+ * none. `up`: only as found.
+ */
+export type LinkValue = { type: string; local?: string; csum?: boolean; up?: boolean };
 
 /**
- * A tunnel device that takes in what a director sends by `tun`. Ours by name (`lvs-…`), never tunl0, gre0 or sit0, where
- * a container network may live. What keeps its name is changed in place: a second GRE device with the same local
+ * A tunnel device that takes in what a director sends by `tun`, or a dummy device for VIPs. Tunnels are ours by name
+ * (`lvs-…`), never tunl0, gre0 or sit0, where a container network may live. What keeps its name is changed in place: a second GRE device with the same local
  * address is EEXIST.
  */
 export const linkKind: Kind<LinkValue & Record<string, Value>> = {
     name: "link",
     group: "tunnel",
     nature: "thing",
-    ours: true,
+    ours: (key) => key.startsWith(DEVICE_PREFIX),
     tool: "ip",
     rank: () => ranks.link,
     read: (probe) => new Map(lines(probe, "link").flatMap(parse)),
@@ -21,18 +24,21 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
         want.type === have.type &&
         want.local === have.local &&
         (want.csum ?? false) === (have.csum ?? false) &&
-        have["up"] === true,
+        have.up === (want.up ?? true),
     set: (key, want, have) => {
-        const parameters = [want.type, "local", want.local, "remote", any(want)];
+        const parameters = [
+            want.type,
+            ...(want.local === undefined ? [] : ["local", want.local, "remote", any(want.local)]),
+        ];
         if (want.type === "ip6tnl") parameters.splice(1, 0, "mode", "any");
         if (want.type === "gre" || want.type === "ip6gre") parameters.push(want.csum === true ? "csum" : "nocsum");
         const verb = have !== undefined && have.type === want.type ? "change" : "add";
         const replaced = have !== undefined && have.type !== want.type ? [{ run: ["ip", "link", "del", key] }] : [];
-        return [
-            ...replaced,
-            { run: ["ip", "link", verb, key, "type", ...parameters] },
-            { run: ["ip", "link", "set", key, "up"] },
-        ];
+        const make =
+            want.type === "dummy"
+                ? { script: ADD_ONCE, words: [key, "ip", "link", "add", key, "type", "dummy"] }
+                : { run: ["ip", "link", verb, key, "type", ...parameters] };
+        return [...replaced, make, { run: ["ip", "link", "set", key, want.up === false ? "down" : "up"] }];
     },
     unset: (key) => [{ run: ["ip", "link", "del", key] }],
     // The unit also runs when the device is there and something took it down.
@@ -45,14 +51,20 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
                         ? { script: ADD_ONCE, words: [key, ...action.run] }
                         : action,
             ),
-    describe: (key) => `tunnel device ${key}`,
+    describe: (key) => `device ${key}`,
 };
 
+/** Loading its module makes a dummy0, too. */
 const ADD_ONCE = `[ -e "/sys/class/net/$1" ] || { shift; exec "$@"; }`;
 
 /** "any" as the device's family spells it: such a device takes packets of every director. */
-function any(value: LinkValue): string {
-    return value.local.includes(":") ? "::" : "any";
+function any(local: string): string {
+    return local.includes(":") ? "::" : "any";
+}
+
+/** Whether a device of this name is one that we make where it is not there: a dummy device. */
+export function isDummy(name: string): boolean {
+    return name.startsWith("dummy") || name.startsWith(DEVICE_PREFIX);
 }
 
 /** One line of `ip -d -o link show`: flags between <>, then the device's kind with its parameters. */
@@ -60,12 +72,13 @@ function parse(line: string): [string, LinkValue & Record<string, Value>][] {
     const [head = "", ...parts] = line.split("\\");
     const name = /^\d+:\s+([^\s@:]+)/.exec(head)?.[1];
     const detail = parts
-        .map((part) => /^\s*(ipip|sit|gre|ip6gre|ip6tnl)\s(.*)$/.exec(part))
+        .map((part) => /^\s*(ipip|sit|gre|ip6gre|ip6tnl|dummy)\s(.*)$/.exec(part))
         .find((match) => match !== null);
     if (name === undefined || detail === undefined || detail === null) return [];
     const [, type = "", rest = ""] = detail;
+    const up = /<[^>]*\bUP\b[^>]*>/.test(head);
+    if (type === "dummy") return [[name, { type, up }]];
     const local = /\blocal (\S+)/.exec(rest)?.[1] ?? "any";
     const csum = /\bocsum\b/.test(rest) || /\bicsum\b/.test(rest) || /(?:^|\s)csum\b/.test(rest);
-    const up = /<[^>]*\bUP\b[^>]*>/.test(head);
     return [[name, { type, local, ...(csum ? { csum } : {}), up }]];
 }

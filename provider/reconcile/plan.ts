@@ -415,7 +415,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; va
     const found: Found =
         previous?.found ??
         sharers.find(({ claim }) => claim.found.state !== "unknown")?.claim.found ??
-        (have === undefined || row.nature === "rule" || row.ours === true
+        (have === undefined || row.nature === "rule" || row.ours?.(key) === true
             ? { state: "absent" }
             : (request.creating || base !== undefined) && state.unreadable.size === 0
               ? { state: "present", value: have }

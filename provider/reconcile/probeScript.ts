@@ -50,7 +50,7 @@ lvs_probe() {
     ip -o addr show 2>/dev/null
     case $LVS_GROUPS in *"|tunnel|"*)
     lvs_section link
-    for d in /sys/class/net/${DEVICE_PREFIX}*; do
+    for d in /sys/class/net/${DEVICE_PREFIX}* /sys/class/net/dummy*; do
         [ -e "$d" ] && ip -d -o link show dev "\${d##*/}"
     done
     lvs_section fou

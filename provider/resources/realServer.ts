@@ -7,10 +7,11 @@ import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
 import { type DestinationValue, destinationKey, serviceKey } from "../ipvs/model";
 import { largestSegment } from "../ipvs/tunnels";
-import { addressKey } from "../kinds/address";
+import { addressKey, announced } from "../kinds/address";
 import { trafficKey } from "../kinds/dialect";
 import { filterWants, hasFilter } from "../kinds/filter";
 import { DEVICE_PREFIX } from "../kinds/kind";
+import { isDummy } from "../kinds/link";
 import { interfaceSysctl } from "../kinds/sysctl";
 import type { HostView, Part, Want } from "../kinds/want";
 import { interfaceOf, kernelOf } from "./facts";
@@ -76,7 +77,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
     const wants = (view: HostView | undefined): Want[] => {
         const own = [
             ...vipWants(inputs, view),
-            ...filterWants(view, segmentWants(inputs, view)),
+            ...filterWants(view, [...segmentWants(inputs, view), ...redirectWants(inputs)]),
             ...Object.entries(inputs.sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ];
         return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];
@@ -90,7 +91,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
         drain: 0,
         wants,
         findings: (view, director) => [
-            ...hostFindings(view, wants(view)),
+            ...hostFindings(view, wants(view), "device"),
             ...realServerHostFindings(inputs, view, director),
         ],
     };
@@ -103,14 +104,34 @@ function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
     const wants: Want[] = [];
     for (const vip of vipsOf(inputs.service)) {
         const device = tunnel === null ? undefined : tunnelWants(inputs, tunnel, vip);
+        wants.push(...(device?.wants ?? []));
+        if (inputs.accept === "redirect") continue;
         const holder = inputs.device ?? device?.name ?? "lo";
-        wants.push(...(device?.wants ?? []), ...(vip.includes(":") ? [] : arpWants(inputs, view)), {
+        const made = holder !== device?.name && isDummy(holder);
+        wants.push(...(made ? dummyWants(holder) : []), ...(vip.includes(":") ? [] : arpWants(inputs, view)), {
             kind: "address",
             key: addressKey(holder, vip),
-            value: { deprecated: vip.includes(":") },
+            value: { deprecated: vip.includes(":"), ...(announced(holder) ? { silent: true } : {}) },
         });
     }
     return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
+}
+
+function dummyWants(name: string): Want[] {
+    return [
+        { kind: "module", key: "dummy", value: true },
+        { kind: "link", key: name, value: { type: "dummy" } },
+    ];
+}
+
+/** Where no VIP may be added, the packet filter gives what arrives for it to the real server's own address. */
+function redirectWants(inputs: RealServerInputs): Want[] {
+    if (inputs.accept !== "redirect") return [];
+    return trafficOf(inputs.service).map(({ protocol, address, port }) => ({
+        kind: "redirect",
+        key: trafficKey(protocol, address, port),
+        value: inputs.address,
+    }));
 }
 
 /**

@@ -251,6 +251,8 @@ const raised: Case[] = [
         rs({ forwarding: "tun", address: "2001:db8::21" }, web6),
         onLb(director({ address: addresses("eth1 2001:db8::10/64", "eth1 2001:db8::100/128") })),
     ],
+    ["LVS-REDIRECT", "accept", rs({ forwarding: "tun", accept: "redirect" }, web6)],
+    ["LVS-REDIRECT", "accept", rs({ accept: "redirect" }, { director: lb, fwmark: 1 })],
     ["LVS-RIP-ELSEWHERE", "address", rs({ address: "192.0.2.29", connection: "web1" }), onServer()],
     [
         "LVS-NAT-RETURN",

@@ -208,6 +208,13 @@ describe("addresses", () => {
         expect(unset("address", key)).toEqual([words[0]!.replace(/ (add|change) /, " del ").replace(/ nodad.*/, "")]);
     });
 
+    test("an address that another host answers for is neither announced nor asked for", () => {
+        const quiet = { deprecated: false, silent: true } as const;
+        expect(set("address", "eth1/192.0.2.100/32", quiet)).toEqual(["ip addr add 192.0.2.100/32 dev eth1"]);
+        expect(said(kindOf("address").boot!("eth1/192.0.2.100/32", quiet))).toHaveLength(1);
+        expect(kindOf("address").satisfied!(quiet, { deprecated: false }, "")).toBe(true);
+    });
+
     test("at boot an address of a segment is asked for first, one of a device of its own is not", () => {
         const boot = (key: string) => said(kindOf("address").boot!(key, { deprecated: false }));
         expect(boot("eth0/192.0.2.100/32")).toEqual(["script eth0 192.0.2.100 192.0.2.100/32"]);
@@ -257,7 +264,7 @@ describe("tunnel devices", () => {
     test("a device of another kind with our prefix is none of these", () => {
         expect(
             read("link", {
-                link: `${head("lvs-x")}\\    link/ether 00:00:00:00:00:01 brd ff \\    dummy numtxqueues 1`,
+                link: `${head("lvs-x")}\\    link/ether 00:00:00:00:00:01 brd ff \\    macvlan mode bridge numtxqueues 1`,
             }),
         ).toEqual({});
     });
@@ -299,6 +306,23 @@ describe("tunnel devices", () => {
         expect(same({ type: "gre", local: "10.0.0.1", csum: true, up: false })).toBe(false);
         expect(same({ type: "gre", local: "10.0.0.1", up: true })).toBe(false);
         expect(same({ type: "gre", local: "10.0.0.2", csum: true, up: true })).toBe(false);
+    });
+
+    test("a dummy device is read, and made only where its module has not made it", () => {
+        const link = `${head("dummy0", "BROADCAST,NOARP")}\\    link/ether 00:00:00:00:00:01 brd ff promiscuity 0 minmtu 0 \\    dummy numtxqueues 1 `;
+        expect(read("link", { link })).toEqual({ dummy0: { type: "dummy", up: false } });
+        expect(set("link", "lvs-vip", { type: "dummy" })).toEqual(["script lvs-vip ip link add lvs-vip type dummy", "ip link set lvs-vip up"]);
+        expect(unset("link", "lvs-vip")).toEqual(["ip link del lvs-vip"]);
+    });
+
+    test("a dummy device that the host had is not ours, and goes back down where it was down", () => {
+        expect(kindOf("link").ours!("dummy0")).toBe(false);
+        expect(kindOf("link").ours!("lvs-vip")).toBe(true);
+        const found = { type: "dummy", up: false };
+        const same = (have: Value) => kindOf("link").satisfied!({ type: "dummy" }, have, "dummy0");
+        expect([same(found), same({ type: "dummy", up: true })]).toEqual([false, true]);
+        expect(kindOf("link").satisfied!(found, { type: "dummy", up: true }, "dummy0")).toBe(false);
+        expect(set("link", "dummy0", found, { type: "dummy", up: true }).at(-1)).toBe("ip link set dummy0 down");
     });
 
     test("GUE ports of both families are told apart", () => {
