@@ -68,6 +68,11 @@ export interface DirectorArgs {
     interface?: pulumi.Input<string>;
     /** IPv4 forwarding of the host. Default: on where a real server is reached by nat, else left alone. */
     ipForward?: pulumi.Input<boolean>;
+    /**
+     * IPv6 forwarding of the host. Interfaces that take router advertisements go on doing so (accept_ra 1 becomes 2).
+     * Default: on where a real server is reached by nat over IPv6, else left alone.
+     */
+    ipv6Forward?: pulumi.Input<boolean>;
     /** Kernel settings by name, such as `net.ipv4.vs.expire_nodest_conn`. Default: none. */
     sysctls?: pulumi.Input<Record<string, pulumi.Input<string | number>>>;
     /** Seconds until idle connections are forgotten. Default: left alone. */
@@ -97,6 +102,7 @@ export const directorFields = [
     "name",
     "interface",
     "ipForward",
+    "ipv6Forward",
     "sysctls",
     "timeouts",
     "connTabBits",
@@ -121,6 +127,8 @@ export class Director extends LvsResource {
     declare public readonly interface: pulumi.Output<string | undefined>;
     /** IPv4 forwarding of the host. */
     declare public readonly ipForward: pulumi.Output<boolean | undefined>;
+    /** IPv6 forwarding of the host. */
+    declare public readonly ipv6Forward: pulumi.Output<boolean | undefined>;
     /** Kernel settings by name. */
     declare public readonly sysctls: pulumi.Output<Record<string, string> | undefined>;
     /** Seconds until idle connections are forgotten. */

@@ -42,7 +42,7 @@ export const codes = {
     "LVS-VIP-UNUSED": warning("preview", "a place for a VIP, and no VIP to put there"),
     // The director.
     "LVS-NAT-FORWARD": error("preview", "nat with forwarding switched off"),
-    "LVS-FORWARD-TWICE": error("preview", "`ipForward` and `sysctls` contradict each other"),
+    "LVS-FORWARD-TWICE": error("preview", "`ipForward` or `ipv6Forward` and `sysctls` contradict each other"),
     "LVS-MASQUERADE-CONNTRACK": error("preview", "masquerading without net.ipv4.vs.conntrack"),
     "LVS-FTP-METHOD": warning("preview", "the FTP helper with dr or tun"),
     "LVS-SYNC-MAXLEN": error("preview", "a backup daemon's maxlen that the kernel raises"),

@@ -35,31 +35,34 @@ function servicesOf(inputs: DirectorInputs) {
     }));
 }
 
-const switches = { ipv4: "net.ipv4.ip_forward", ipv6: "net.ipv6.conf.all.forwarding" };
+/** The switches of the whole host: the setting of each, and the input that stands for it. */
+const switches = {
+    ipv4: { setting: "net.ipv4.ip_forward", input: "ipForward" },
+    ipv6: { setting: "net.ipv6.conf.all.forwarding", input: "ipv6Forward" },
+} as const;
 
 function forwardingFindings(inputs: DirectorInputs): Finding[] {
-    const { ipForward, sysctls, masquerade } = inputs;
+    const { sysctls, masquerade } = inputs;
     const findings: Finding[] = [];
     const off = (value: string | undefined) => value?.trim() === "0";
-    const setting = sysctls?.[switches.ipv4];
-    if (ipForward !== undefined && setting !== undefined && ipForward === off(setting)) {
-        findings.push(
-            finding(
-                "LVS-FORWARD-TWICE",
-                property(switches.ipv4),
-                `ipForward is ${ipForward}, and ${switches.ipv4} is ${setting}: they are one switch`,
-            ),
-        );
-    }
     for (const family of ["ipv4", "ipv6"] as const) {
-        const at = family === "ipv4" && ipForward === false ? "ipForward" : property(switches[family]);
-        const isOff = (family === "ipv4" && ipForward === false) || off(sysctls?.[switches[family]]);
-        const server = isOff ? natServer(inputs, family) : undefined;
+        const { setting, input } = switches[family];
+        const [declared, value] = [inputs[input], sysctls?.[setting]];
+        if (declared !== undefined && value !== undefined && declared === off(value)) {
+            findings.push(
+                finding(
+                    "LVS-FORWARD-TWICE",
+                    property(setting),
+                    `${input} is ${declared}, and ${setting} is ${value}: they are one switch`,
+                ),
+            );
+        }
+        const server = declared === false || off(value) ? natServer(inputs, family) : undefined;
         if (server === undefined) continue;
         findings.push(
             finding(
                 "LVS-NAT-FORWARD",
-                at,
+                declared === false ? input : property(setting),
                 `${server} is reached by nat, which forwards packets: leave this out, or use another forwarding method`,
             ),
         );

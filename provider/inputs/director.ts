@@ -45,6 +45,12 @@ export const directorSchema = z.strictObject({
         .boolean()
         .describe("IPv4 forwarding of the host. Default: on where a real server is reached by nat, else left alone.")
         .optional(),
+    ipv6Forward: z
+        .boolean()
+        .describe(
+            "IPv6 forwarding of the host. Interfaces that take router advertisements go on doing so (accept_ra 1 becomes 2). Default: on where a real server is reached by nat over IPv6, else left alone.",
+        )
+        .optional(),
     sysctls: sysctls.describe("Kernel settings by name, such as net.ipv4.vs.expire_nodest_conn.").optional(),
     timeouts: z
         .strictObject({

@@ -98,14 +98,11 @@ function acceptContradictions(
 ): void {
     const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
     const forwarding = value.forwarding ?? defaults.forwarding;
-    if (forwarding === "nat" && value.accept !== undefined) {
-        say("accept", "by nat packets come for the real server's own address: only dr and tun have this");
+    if (value.accept !== "redirect") return;
+    if (forwarding === "nat") {
+        say("accept", "by nat packets come for the real server's own address: only dr and tun redirect");
     }
-    if (forwarding === "nat" && value.device !== undefined) {
-        say("device", "by nat the real server has no VIP: only dr and tun have this");
-    } else if (value.accept === "redirect" && value.device !== undefined) {
-        say("device", "a real server that redirects has no VIP to put on a device");
-    }
+    if (value.device !== undefined) say("device", "a real server that redirects has no VIP to put on a device");
 }
 
 /** An inline real server. */

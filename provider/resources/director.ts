@@ -49,7 +49,7 @@ export const director: Resource<DirectorInputs> = {
 };
 
 function wants(inputs: DirectorInputs, view: HostView | undefined): Want[] {
-    const { sysctls, timeouts, connTabBits, masquerade, sync, ftp, ipForward } = inputs;
+    const { sysctls, timeouts, connTabBits, masquerade, sync, ftp, ipForward, ipv6Forward } = inputs;
     return unique([
         ...directorBase(inputs.persistAcrossReboot),
         ...(connTabBits === undefined
@@ -61,6 +61,7 @@ function wants(inputs: DirectorInputs, view: HostView | undefined): Want[] {
             .map(moduleWant),
         ...Object.entries(sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ...(ipForward === undefined ? [] : [{ kind: "forwarding", key: "ipv4", value: { on: ipForward } }]),
+        ...(ipv6Forward === undefined ? [] : [{ kind: "forwarding", key: "ipv6", value: { on: ipv6Forward } }]),
         ...(masquerade === undefined || masquerade.length === 0 ? [] : masqueradeWants(masquerade, view)),
         ...Object.entries(timeouts ?? {}).map(
             ([key, value]): Want => ({ kind: "timeout", key, value: value as number }),

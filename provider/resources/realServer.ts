@@ -57,9 +57,9 @@ function ruleKey(inputs: RealServerInputs): string {
 
 function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
     const { director } = inputs.service;
-    const wants = [
+    const wants = (view: HostView | undefined): Want[] => [
         ...directorBase(director.persistAcrossReboot),
-        ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs),
+        ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs, view),
     ];
     return {
         role: "director",
@@ -68,8 +68,8 @@ function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
         boot: director.persistAcrossReboot !== false,
         settings: [],
         drain: inputs.drain?.timeout ?? 30,
-        wants: () => wants,
-        findings: (view) => [...hostFindings(view, wants), ...realServerDirectorFindings(inputs, view)],
+        wants,
+        findings: (view) => [...hostFindings(view, wants(view)), ...realServerDirectorFindings(inputs, view)],
     };
 }
 
@@ -100,7 +100,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
 /** The VIP on a device that does not answer for it, and what takes packets for it in. By nat there is neither. */
 function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] {
     const { forwarding, tunnel } = destinationValue(inputs);
-    if (forwarding === "nat") return [];
+    if (forwarding === "nat") return refusingWants(inputs.address, view);
     const wants: Want[] = [];
     for (const vip of vipsOf(inputs.service)) {
         const device = tunnel === null ? undefined : tunnelWants(inputs, tunnel, vip);
@@ -115,6 +115,16 @@ function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
         });
     }
     return [...new Map(wants.map((want) => [`${want.kind} ${want.key}`, want])).values()];
+}
+
+/**
+ * A director with one arm tells the real server, by redirect, to answer past it. Over IPv4 it can be told not to; over
+ * IPv6 it cannot, and the real server does not obey on that interface (no setting of `all` counts there).
+ */
+function refusingWants(address: string, view: HostView | undefined): Want[] {
+    const device = view === undefined || !address.includes(":") ? undefined : interfaceOf(view, address);
+    if (device === undefined || device === "lo") return [];
+    return [{ kind: "sysctl", key: interfaceSysctl("ipv6", device, "accept_redirects"), value: "0" }];
 }
 
 function dummyWants(name: string): Want[] {

@@ -109,8 +109,13 @@ export function reflectDirector(inputs: DirectorInputs, found: Found): DirectorI
             return other === undefined ? undefined : { ...other, role: undefined };
         });
     }
-    const forwarding = found.get("forwarding ipv4") as { on: boolean } | undefined;
-    if (inputs.ipForward !== undefined && forwarding !== undefined) changed["ipForward"] = forwarding.on;
+    for (const [name, family] of [
+        ["ipForward", "ipv4"],
+        ["ipv6Forward", "ipv6"],
+    ] as const) {
+        const forwarding = found.get(`forwarding ${family}`) as { on: boolean } | undefined;
+        if (inputs[name] !== undefined && forwarding !== undefined) changed[name] = forwarding.on;
+    }
     const bits = found.get("parameter ip_vs.conn_tab_bits");
     if (inputs.connTabBits !== undefined && bits !== undefined) changed["connTabBits"] = Number(bits);
     const ports = found.get("parameter ip_vs_ftp.ports");

@@ -1,6 +1,7 @@
 /** The objects of a virtual service and of its real servers on a director, which all three resources speak of. */
 
 import { vipFindings } from "../checks/host";
+import { isLocal, routesOf, routesTo } from "../checks/network";
 import { serviceOnHost } from "../checks/serviceHost";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { vipsOf } from "../inputs/reference";
@@ -12,6 +13,7 @@ import { addressKey } from "../kinds/address";
 import { BOOT_UNIT, bootValue } from "../kinds/boot";
 import { trafficKey } from "../kinds/dialect";
 import { filterWants } from "../kinds/filter";
+import { interfaceSysctl } from "../kinds/sysctl";
 import type { Finding, HostView, Want } from "../kinds/want";
 
 export const moduleWant = (key: string): Want => ({ kind: "module", key, value: true });
@@ -51,7 +53,7 @@ export function serviceWants(
         ...markWants(id, fields, view),
         { kind: "service", key, value: value as unknown as Value },
         ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) =>
-            destinationWants(id, address, port, server),
+            destinationWants(id, address, port, server, view),
         ),
         ...(fields.vip?.external === true || device === undefined
             ? []
@@ -99,11 +101,20 @@ function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">,
 }
 
 /** A rule for a real server, and what its forwarding method asks of the director. */
-export function destinationWants(id: ServiceIdentity, address: string, port: number, fields: InlineRealServer): Want[] {
+export function destinationWants(
+    id: ServiceIdentity,
+    address: string,
+    port: number,
+    fields: InlineRealServer,
+    view: HostView | undefined,
+): Want[] {
     const value = destinationValue(fields);
     return [
         ...(value.forwarding === "nat"
-            ? [{ kind: "forwarding", key: address.includes(":") ? "ipv6" : "ipv4", value: { on: true } }]
+            ? [
+                  { kind: "forwarding", key: address.includes(":") ? "ipv6" : "ipv4", value: { on: true } },
+                  ...oneArmedWants(address, view),
+              ]
             : []),
         {
             kind: "destination",
@@ -112,4 +123,24 @@ export function destinationWants(id: ServiceIdentity, address: string, port: num
             ...(fields.keepWeight === true ? { leave: ["weight"] } : {}),
         },
     ];
+}
+
+/**
+ * A director whose real server's answers come in and go out by one interface tells the real server, by ICMP redirect, to
+ * send them to the router itself; the real server obeys, and by nat the next answer passes the director by. The kernel
+ * sends redirects where `all` or the interface says so, therefore both are 0: other interfaces keep their own value, which
+ * is 1 where nobody set it. (IPv6 has no such setting: there the real server is told not to obey.)
+ */
+function oneArmedWants(address: string, view: HostView | undefined): Want[] {
+    if (view === undefined || address.includes(":") || isLocal(view, address)) return [];
+    const [way] = routesTo(view, address);
+    if (way?.device === undefined || way.gateway !== undefined) return [];
+    const { device } = way;
+    const sameArm = routesOf(view, "ipv4").some((route) => route.gateway !== undefined && route.device === device);
+    if (!sameArm) return [];
+    return ["all", device].map((each) => ({
+        kind: "sysctl",
+        key: interfaceSysctl("ipv4", each, "send_redirects"),
+        value: "0",
+    }));
 }

@@ -157,6 +157,20 @@ const raised: Case[] = [
         dir({ ipForward: true, sysctls: { "net.ipv4.ip_forward": 0 } }),
     ],
     [
+        "LVS-FORWARD-TWICE",
+        'sysctls["net.ipv6.conf.all.forwarding"]',
+        dir({ ipv6Forward: false, sysctls: { "net.ipv6.conf.all.forwarding": 1 } }),
+    ],
+    [
+        "LVS-NAT-FORWARD",
+        "ipv6Forward",
+        inline(
+            "tcp/[2001:db8::100]:80",
+            { realServers: { "2001:db8::21": { forwarding: "nat" } } },
+            { ipv6Forward: false },
+        ),
+    ],
+    [
         "LVS-MASQUERADE-CONNTRACK",
         'sysctls["net.ipv4.vs.conntrack"]',
         dir({ masquerade: [{ source: "10.0.0.0/24" }], sysctls: { "net.ipv4.vs.conntrack": 0 } }),

@@ -262,6 +262,7 @@ const directorFields: Fields = {
     },
     interface: { mistakes: device },
     ipForward: { mistakes: flag },
+    ipv6Forward: { mistakes: flag },
     sysctls: { mistakes: sysctls },
     timeouts: {
         mistakes: [
@@ -372,6 +373,15 @@ const realServerFields: Fields = {
     },
     address: { mistakes: [...address, required] },
     connection: { mistakes: connection },
+    tunnel: {
+        mistakes: [
+            ...tunnel,
+            [{ mss: 87 }, /expected a whole number from 88 to 65495/, "mss"],
+            [{ mss: "big" }, /expected .*auto/, "mss"],
+        ],
+        with: { forwarding: "tun" },
+    },
+    accept: { mistakes: choice("address or redirect", "dnat"), with: { forwarding: "dr" } },
     device: { mistakes: device },
     sysctls: { mistakes: sysctls },
     drain: { mistakes: drain },

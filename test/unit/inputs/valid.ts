@@ -157,6 +157,7 @@ export const directorInputs = fc.record(
         owner: fc.constant(owner),
         interface: device,
         ipForward: fc.boolean(),
+        ipv6Forward: fc.boolean(),
         sysctls,
         timeouts: fc.record({ tcp: port, tcpfin: port, udp: port }, optional),
         connTabBits: fc.integer({ min: 8, max: 27 }),

@@ -133,7 +133,37 @@ describe("forwarding", () => {
             "1 > /proc/sys/net/ipv4/conf/eth0.100/forwarding",
             "0 > /proc/sys/net/ipv4/conf/eth0.100/accept_redirects",
         ]);
-        expect(set("forwarding", "ipv6", { on: true })).toEqual(["1 > /proc/sys/net/ipv6/conf/all/forwarding"]);
+    });
+
+    test("a host that takes router advertisements is told to go on before it forwards IPv6, and what did not listen does not", () => {
+        const have = read("forwarding", {
+            sysctl: [
+                "net/ipv6/conf/all/forwarding:0",
+                "net/ipv6/conf/all/accept_ra:1",
+                "net/ipv6/conf/eth0/forwarding:0",
+                "net/ipv6/conf/eth0/accept_ra:1",
+                "net/ipv6/conf/eth1.5/accept_ra:0",
+                "net/ipv6/conf/eth2/forwarding:1",
+                "net/ipv6/conf/eth2/accept_ra:1",
+            ].join("\n"),
+        })["ipv6"]!;
+        const on = "1 > /proc/sys/net/ipv6/conf/all/forwarding";
+        expect(set("forwarding", "ipv6", { on: true }, have)).toEqual([
+            "2 > /proc/sys/net/ipv6/conf/eth0/accept_ra",
+            on,
+        ]);
+        expect(set("forwarding", "ipv6", { on: false }, have)).toEqual(["0 > /proc/sys/net/ipv6/conf/all/forwarding"]);
+        const after = { on: true, interfaces: { eth0: {}, "eth1/5": {}, eth2: {} } };
+        expect(said(kindOf("forwarding").restore!("ipv6", have, after))).toEqual([
+            "0 > /proc/sys/net/ipv6/conf/all/forwarding",
+            "0 > /proc/sys/net/ipv6/conf/eth0/forwarding",
+            "1 > /proc/sys/net/ipv6/conf/eth0/accept_ra",
+            "0 > /proc/sys/net/ipv6/conf/eth1.5/accept_ra",
+            "1 > /proc/sys/net/ipv6/conf/eth2/forwarding",
+            "1 > /proc/sys/net/ipv6/conf/eth2/accept_ra",
+        ]);
+        expect(said(kindOf("forwarding").boot!("ipv6", { on: true })).at(-1)).toBe(on);
+        expect(said(kindOf("forwarding").boot!("ipv4", { on: true }))).toEqual(["1 > /proc/sys/net/ipv4/ip_forward"]);
     });
 });
 
