@@ -341,7 +341,10 @@ describe("tunnel devices", () => {
     test("a dummy device is read, and made only where its module has not made it", () => {
         const link = `${head("dummy0", "BROADCAST,NOARP")}\\    link/ether 00:00:00:00:00:01 brd ff promiscuity 0 minmtu 0 \\    dummy numtxqueues 1 `;
         expect(read("link", { link })).toEqual({ dummy0: { type: "dummy", up: false } });
-        expect(set("link", "lvs-vip", { type: "dummy" })).toEqual(["script lvs-vip ip link add lvs-vip type dummy", "ip link set lvs-vip up"]);
+        expect(set("link", "lvs-vip", { type: "dummy" })).toEqual([
+            "script lvs-vip ip link add lvs-vip type dummy",
+            "ip link set lvs-vip up",
+        ]);
         expect(unset("link", "lvs-vip")).toEqual(["ip link del lvs-vip"]);
     });
 
