@@ -105,7 +105,10 @@ function vipWants(inputs: RealServerInputs, view: HostView | undefined): Want[] 
     for (const vip of vipsOf(inputs.service)) {
         const device = tunnel === null ? undefined : tunnelWants(inputs, tunnel, vip);
         wants.push(...(device?.wants ?? []));
-        if (inputs.accept === "redirect") continue;
+        if (inputs.accept === "redirect") {
+            if (device !== undefined && !vip.includes(":")) wants.push(addressWant(device.name, inputs.address));
+            continue;
+        }
         const holder = inputs.device ?? device?.name ?? "lo";
         const made = holder !== device?.name && isDummy(holder);
         wants.push(...(made ? dummyWants(holder) : []), ...(vip.includes(":") ? [] : arpWants(inputs, view)), {
@@ -125,6 +128,11 @@ function refusingWants(address: string, view: HostView | undefined): Want[] {
     const device = view === undefined || !address.includes(":") ? undefined : interfaceOf(view, address);
     if (device === undefined || device === "lo") return [];
     return [{ kind: "sysctl", key: interfaceSysctl("ipv6", device, "accept_redirects"), value: "0" }];
+}
+
+/** Without any address of its own a device's IPv4 packets are dropped even where rp_filter is loose (tried on 6.1). */
+function addressWant(device: string, address: string): Want {
+    return { kind: "address", key: addressKey(device, address), value: { deprecated: false } };
 }
 
 function dummyWants(name: string): Want[] {

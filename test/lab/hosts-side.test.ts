@@ -121,8 +121,8 @@ describe("tun where ICMP is dropped on the way", () => {
 describe("a real server takes packets for the VIP", () => {
     /** Answers of a tcp server on every address, and of a udp server that answers from where it was asked. */
     const serve = [
-        "socat TCP6-LISTEN:80,ipv6only=0,fork,reuseaddr EXEC:hostname",
-        "socat UDP6-LISTEN:53,ipv6only=0,fork,reuseaddr EXEC:hostname",
+        "socat -t 30 TCP6-LISTEN:80,ipv6only=0,fork,reuseaddr EXEC:hostname",
+        "socat -t 30 UDP6-LISTEN:53,ipv6only=0,fork,reuseaddr EXEC:hostname",
     ];
     const ask = async (vip: string, protocol: string): Promise<string> => {
         const to = `${protocol}:${vip.includes(":") ? `[${vip}]` : vip}:${protocol === "TCP" ? 80 : 53}`;

@@ -75,6 +75,13 @@ test("a real server that redirects has neither the VIP nor settings for it", () 
     expect(own).toEqual({ "table inet pulumi_lvs": "1", "redirect ipv4/tcp/192.0.2.100/80": "192.0.2.21" });
 });
 
+test("by tun its tunnel device gets the real server's own address, without which the kernel drops what comes by it", () => {
+    const own = wants("realServer", { forwarding: "tun", accept: "redirect" }, server());
+    expect(Object.keys(own).filter((key) => key.startsWith("address "))).toEqual([
+        expect.stringMatching(/^address lvs-ipip-\w+\/192\.0\.2\.21\/32$/),
+    ]);
+});
+
 test("a device that is not there is made where it is named like a dummy device", () => {
     expect(wants("realServer", { device: "dummy0" }, server())).toMatchObject({
         "link dummy0": { type: "dummy" },
