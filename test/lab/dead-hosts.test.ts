@@ -11,6 +11,9 @@ import { secretsShown, watchProcesses } from "../support/secrets";
 import { comparable, type Snapshot, snapshots } from "../support/snapshot";
 import { makeStack, type Summary, type TestStack } from "../support/stack";
 
+/** Machines that move, are built anew and die: half of the file's time. */
+const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
+
 const VIP = "10.77.1.100";
 const SERVICE = `-A -t ${VIP}:80 -s wrr\n`;
 const rule = (host: number, weight: number) => `-a -t ${VIP}:80 -r 10.77.1.${host}:80 -g -w ${weight}\n`;
@@ -170,69 +173,71 @@ test("a ledger that was lost and one that was damaged are shown and rebuilt, and
     expect((await stack.refresh()).changes).toEqual({});
 });
 
-test("a director that moves to another machine is claimed there and released on the old one", async () => {
-    declared.director = "lb2";
-    expect((await stack.up()).changes).toEqual({ update: 4 });
-    expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
-    expect(await rules("lb1")).toBe(FOREIGN);
-    await lab.sh("lb1", "ipvsadm -D -u 10.77.1.99:53");
-    const [expected, found] = comparable(before, await snapshots(lab));
-    expect(found["lb1"]).toEqual(expected["lb1"]);
-});
+if (exhaustive) {
+    test("a director that moves to another machine is claimed there and released on the old one", async () => {
+        declared.director = "lb2";
+        expect((await stack.up()).changes).toEqual({ update: 4 });
+        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
+        expect(await rules("lb1")).toBe(FOREIGN);
+        await lab.sh("lb1", "ipvsadm -D -u 10.77.1.99:53");
+        const [expected, found] = comparable(before, await snapshots(lab));
+        expect(found["lb1"]).toEqual(expected["lb1"]);
+    });
 
-test("a director that was built from nothing is made anew", async () => {
-    await lab.sh(
-        "lb2",
-        `ipvsadm -C; ip addr del ${VIP}/32 dev eth0; sysctl -qw net.ipv4.vs.expire_nodest_conn=0
+    test("a director that was built from nothing is made anew", async () => {
+        await lab.sh(
+            "lb2",
+            `ipvsadm -C; ip addr del ${VIP}/32 dev eth0; sysctl -qw net.ipv4.vs.expire_nodest_conn=0
         rm -r /var/lib/pulumi-lvs /etc/systemd/system/pulumi-lvs.service /etc/systemd/system/*.wants/pulumi-lvs.service
         tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`,
-    );
-    const { changes } = await stack.up({ refresh: true });
-    expect(changes).toEqual({ create: 2, update: 2 });
-    expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
-    expect(await lab.sh("lb2", "ip -o addr show eth0")).toContain(`${VIP}/32`);
-});
-
-describe("a real server that was powered off for ever", () => {
-    beforeAll(async () => {
-        await relays.web2.close();
-        declared.web2 = false;
-    });
-
-    test("is an error that says what to do, once the director no longer sends to it", async () => {
-        expect(await failing(stack.up())).toMatch(/127\.0\.0\.1:\d+: .*refused.*lvs:onUnreachable set to forget/is);
-        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2)));
-    });
-
-    test("is gone after up --refresh, once that is said", async () => {
-        await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
-        const { changes, output } = await stack.up({ refresh: true });
-        expect(changes).toEqual({ delete: 1 });
-        expect(output).toMatch(/is not reachable and is passed over/);
-        await stack.stack.removeConfig("lvs:onUnreachable");
-        expect(await lab.sh("lb2", "grep -l RealServer/web2 /var/lib/pulumi-lvs/*.claims || true")).toBe("");
-    });
-});
-
-describe("a director that was powered off for ever", () => {
-    beforeAll(async () => {
-        await relays.lb2.close();
-    });
-
-    test("is an error that says what to do, and nothing is forgotten", async () => {
-        expect(await failing(stack.destroy())).toMatch(
-            /lb2 \(ops@127\.0\.0\.1:\d+\): .*lvs:onUnreachable set to forget/is,
         );
-        expect(JSON.parse(JSON.stringify(await stack.stack.exportStack())).deployment.resources).toHaveLength(5);
+        const { changes } = await stack.up({ refresh: true });
+        expect(changes).toEqual({ create: 2, update: 2 });
+        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
+        expect(await lab.sh("lb2", "ip -o addr show eth0")).toContain(`${VIP}/32`);
     });
 
-    test("is let go by destroy, once that is said, and the living real server is given back", async () => {
-        await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
-        await stack.destroy();
-        const [expected, found] = comparable(before, await snapshots(lab));
-        for (const host of ["lb1", "web1"]) expect(found[host]).toEqual(expected[host]);
+    describe("a real server that was powered off for ever", () => {
+        beforeAll(async () => {
+            await relays.web2.close();
+            declared.web2 = false;
+        });
+
+        test("is an error that says what to do, once the director no longer sends to it", async () => {
+            expect(await failing(stack.up())).toMatch(/127\.0\.0\.1:\d+: .*refused.*lvs:onUnreachable set to forget/is);
+            expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2)));
+        });
+
+        test("is gone after up --refresh, once that is said", async () => {
+            await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
+            const { changes, output } = await stack.up({ refresh: true });
+            expect(changes).toEqual({ delete: 1 });
+            expect(output).toMatch(/is not reachable and is passed over/);
+            await stack.stack.removeConfig("lvs:onUnreachable");
+            expect(await lab.sh("lb2", "grep -l RealServer/web2 /var/lib/pulumi-lvs/*.claims || true")).toBe("");
+        });
     });
-});
+
+    describe("a director that was powered off for ever", () => {
+        beforeAll(async () => {
+            await relays.lb2.close();
+        });
+
+        test("is an error that says what to do, and nothing is forgotten", async () => {
+            expect(await failing(stack.destroy())).toMatch(
+                /lb2 \(ops@127\.0\.0\.1:\d+\): .*lvs:onUnreachable set to forget/is,
+            );
+            expect(JSON.parse(JSON.stringify(await stack.stack.exportStack())).deployment.resources).toHaveLength(5);
+        });
+
+        test("is let go by destroy, once that is said, and the living real server is given back", async () => {
+            await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
+            await stack.destroy();
+            const [expected, found] = comparable(before, await snapshots(lab));
+            for (const host of ["lb1", "web1"]) expect(found[host]).toEqual(expected[host]);
+        });
+    });
+}
 
 test("after all that no output, state or file shows a secret", async () => {
     expect(await secretsShown(lab, stack)).toEqual([]);
