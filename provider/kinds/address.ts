@@ -108,7 +108,7 @@ const ANNOUNCED = `sh -c '${ANNOUNCE.replaceAll("'", "'\\''")}' sh "$d" "$a"`;
 
 /** Adds and announces an IPv4 address unless somebody on the segment answers for it (RFC 5227 probe). */
 const UNANSWERED4 = `${ABSENT_AND_UP}
-if command -v arping >/dev/null 2>&1; then
+if command -v arping >/dev/null 2>&1 && case $(ip -o link show dev "$d" 2>/dev/null) in *NOARP*) false ;; esac; then
     o=$(arping -D -c 2 -w 3 -I "$d" "$a" 2>&1)
     case $? in
     0) ;;

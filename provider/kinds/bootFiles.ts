@@ -62,15 +62,13 @@ says() { echo "$(sed -n 's/^owner \\(.*\\)#\\(.*\\)$/\\2 of \\1/p' "$file"): $wh
 
 attempt() {
     out=$(sh -c "$(printf '%b' "$command")" 2>&1 </dev/null 9>&-) && { [ -z "$out" ] || says "$out"; return 0; }
-    case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*|*"Address already in use"*) return 0 ;; esac
-    says "$out"
-    return 1
+    case $out in *"File exists"*|*"already exists"*|*"already run"*|*"already assigned"*|*"Address already in use"*) return 0 ;; *) return 1 ;; esac
 }
 
 rm -f /run/pulumi-lvs/failed
 before=$(ip -br addr show 2>/dev/null)
 claims | sort -t "$tab" -k2,2n -k3,3 -k4,4 -k1,1nr | {
-    failed=' '; place=; count=0
+    failed=' '; causes=; place=; count=0
     while IFS= read -r line; do
         file=\${line##*"$tab"}; line=\${line%"$tab"*}
         command=\${line##*"$tab"}; line=\${line#*"$tab"}
@@ -89,15 +87,18 @@ claims | sort -t "$tab" -k2,2n -k3,3 -k4,4 -k1,1nr | {
         [ -n "$command" ] || continue
         place=$what; lost=
         if [ "$rank" -ge ${ranks.address} ]; then
-            { attempt || : > /run/pulumi-lvs/failed; } &
+            { attempt || { says "$out"; : > /run/pulumi-lvs/failed; }; } &
             count=$((count + 1)); [ $((count % 32)) != 0 ] || wait
         elif ! attempt; then
-            lost=1; failed="$failed$file=$rank "
+            lost=1; failed="$failed$file=$rank "; causes="$causes
+$(says "$out" 2>&1)"
         fi
     done
     wait
     if [ "$failed" != ' ' ] || [ -e /run/pulumi-lvs/failed ]; then
         rm -f /run/pulumi-lvs/failed
+        # Last, so that they are among the lines that \`systemctl status\` shows.
+        [ -z "$causes" ] || echo "\${causes#?}" >&2
         echo "once the cause is gone: systemctl restart ${BOOT_UNIT}; where a name has changed: pulumi up --refresh" >&2
         exit 1
     fi

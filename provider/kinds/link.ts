@@ -38,7 +38,12 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
             want.type === "dummy"
                 ? { script: ADD_ONCE, words: [key, "ip", "link", "add", key, "type", "dummy"] }
                 : { run: ["ip", "link", verb, key, "type", ...parameters] };
-        return [...replaced, make, { run: ["ip", "link", "set", key, want.up === false ? "down" : "up"] }];
+        return [
+            ...replaced,
+            make,
+            { run: ["ip", "link", "set", key, want.up === false ? "down" : "up"] },
+            ...(verb === "add" ? [{ script: SETTLED, words: [] }] : []),
+        ];
     },
     unset: (key) => [{ run: ["ip", "link", "del", key] }],
     // The unit also runs when the device is there and something took it down.
@@ -53,6 +58,9 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
             ),
     describe: (key) => `device ${key}`,
 };
+
+/** udev writes what sysctl.d says of every interface to a new one, when it gets to it: our own settings come after that. */
+const SETTLED = "udevadm settle -t 5 >/dev/null 2>&1; exit 0";
 
 /** Loading its module makes a dummy0, too. */
 const ADD_ONCE = `[ -e "/sys/class/net/$1" ] || { shift; exec "$@"; }`;

@@ -25,7 +25,7 @@ type Files = Record<string, { mode: string; text: string }>;
 async function filesOf(host: string): Promise<Files> {
     const list = await lab.sh(
         host,
-        "stat -c '%a %n' /var/lib/pulumi-lvs/boot /var/lib/pulumi-lvs/*.claims /etc/systemd/system/pulumi-lvs.service",
+        "stat -c '%a %n' /var/lib/pulumi-lvs/boot /var/lib/pulumi-lvs/*.claims /etc/systemd/system/pulumi-lvs*",
     );
     const files = list
         .trim()

@@ -216,6 +216,25 @@ describe("whoever a resource is called, its objects stay:", () => {
     });
 });
 
+test("a VIP that another host has taken over is not taken back at boot, whatever its family; once it is free, it is", async () => {
+    const VIP6 = "fd00:1::100";
+    await create("VirtualService", service());
+    await create("VirtualService", service({ address: VIP6 }, "six"));
+    const boot = () => lab.run("dir", "sh /var/lib/pulumi-lvs/boot");
+    await lab.sh("dir", `ip addr del ${VIP}/32 dev eth0; ip addr del ${VIP6}/128 dev eth0`);
+    await lab.sh("web1", `ip addr add ${VIP}/32 dev eth0; ip addr add ${VIP6}/128 dev eth0 nodad`);
+    const { status, stderr } = await boot();
+    const meanwhile = await lab.sh("dir", "ip -o addr show dev eth0");
+    await lab.sh("web1", `ip addr del ${VIP}/32 dev eth0; ip addr del ${VIP6}/128 dev eth0`);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/VirtualService\/web of .* 10\.77\.1\.100 is answered for on eth0 by another host/);
+    expect(stderr).toMatch(/VirtualService\/six of .* fd00:1::100 is answered for on eth0 by another host/);
+    expect(meanwhile).not.toMatch(/10\.77\.1\.100|fd00:1::100/);
+    expect(await boot()).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await Promise.all(made.map(drift))).toEqual([{}, {}]);
+    await clearUp();
+});
+
 test("drift is shown object by object, and an update repairs it", async () => {
     const setting = "net.ipv4.vs.expire_nodest_conn";
     const dir = await create("Director", { ...director, sysctls: { [setting]: "1" }, ...owner("Director", "dir") });

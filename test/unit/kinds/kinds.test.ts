@@ -325,8 +325,16 @@ describe("tunnel devices", () => {
             ["ip link add lvs-gre-1 type gre local 10.0.0.1 remote any nocsum", "ip link set lvs-gre-1 up"],
         ],
     ])("%s is set as %j", (key, want, have, words) => {
-        expect(set("link", key, want, have)).toEqual(words);
+        // A new device gets what sysctl.d says of every interface from udev, which is waited for.
+        const settled = have === undefined ? ["script"] : [];
+        expect(set("link", key, want, have).map((line) => line.trim())).toEqual([...words, ...settled]);
         expect(unset("link", key)).toEqual([`ip link del ${key}`]);
+    });
+
+    test("at boot a device that is there is not added, but brought up", () => {
+        const [add, up] = said(kindOf("link").boot!("lvs-ipip-1", { type: "ipip", local: "10.0.0.1" }));
+        expect(add).toBe("script lvs-ipip-1 ip link add lvs-ipip-1 type ipip local 10.0.0.1 remote any");
+        expect(up).toBe("ip link set lvs-ipip-1 up");
     });
 
     test("a device that is down, or that differs, is not what is wanted", () => {
@@ -344,6 +352,7 @@ describe("tunnel devices", () => {
         expect(set("link", "lvs-vip", { type: "dummy" })).toEqual([
             "script lvs-vip ip link add lvs-vip type dummy",
             "ip link set lvs-vip up",
+            "script ",
         ]);
         expect(unset("link", "lvs-vip")).toEqual(["ip link del lvs-vip"]);
     });
