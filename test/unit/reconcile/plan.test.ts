@@ -699,6 +699,15 @@ describe("random histories", () => {
         expect(refused).toBeGreaterThan(10);
     });
 
+    test("a boot unit of which only some files could be written is taken back", () => {
+        const start = stateOf({ things: found });
+        const made = plan(create({ wants: [want("boot", "pulumi-lvs.service", "1 2 enabled")] }), start);
+        const half = project(start, [step("boot", "pulumi-lvs.service", "1 absent disabled")], made.during);
+        const back = planUndo(deedOf(made, start), written(half));
+        expect(back.notes).toEqual([]);
+        expect(valueAt(back.next, "boot", "pulumi-lvs.service")).toBeUndefined();
+    });
+
     test("an operation that was cut off after any step is taken back to what was before it", () => {
         fc.assert(
             fc.property(
