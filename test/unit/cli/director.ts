@@ -9,6 +9,8 @@ import { ModelOfIpvsadm } from "../ipvs/model-of-ipvsadm";
 export interface Sections {
     /** `ip -o addr show`, by device: `eth0 192.0.2.10/24`; what follows stands at the end of the line. */
     addresses?: string[];
+    /** `ip -d -o link show` of tunnels and dummy devices. */
+    link?: string;
     sysctls?: Record<string, string>;
     facts?: string[];
     parameters?: string[];
@@ -28,7 +30,12 @@ export function directorOf(table: string | readonly (readonly string[])[], more:
     const ipvsadm = new ModelOfIpvsadm();
     ipvsadm.restore(typeof table === "string" ? table : table.map(restoreLine).join("\n"));
     const sysctls = { "net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1", ...more.sysctls };
-    const modules = ["ip_vs", ...schedulers.map(({ module }) => module), ...engines.map(({ module }) => module)];
+    const modules = [
+        "ip_vs",
+        "dummy",
+        ...schedulers.map(({ module }) => module),
+        ...engines.map(({ module }) => module),
+    ];
     return parseState(
         {
             facts: [...FACTS, ...(more.facts ?? [])].join("\n"),
@@ -36,6 +43,7 @@ export function directorOf(table: string | readonly (readonly string[])[], more:
             sysctl: Object.entries(sysctls)
                 .map(([path, value]) => `${path}:${value}`)
                 .join("\n"),
+            link: more.link ?? "",
             address: (more.addresses ?? ["eth0 192.0.2.10/24"])
                 .map((line, index) => {
                     const [device = "", address = "", flags = ""] = line.split(" ");

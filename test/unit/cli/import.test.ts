@@ -272,6 +272,7 @@ describe("a real server's own side", () => {
         const [server] = withServer({
             ...right,
             addresses: ["eth0 192.0.2.21/24", "dummy0 192.0.2.100/32"],
+            link: "3: dummy0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500\\    link/ether 02:00:00:00:00:01\\    dummy numtxqueues 1",
         }).realServers;
         expect(server!.fields).toMatchObject({ connection: "web1", device: "dummy0" });
     });
