@@ -640,7 +640,7 @@ export function planUndo(deed: Deed, state: HostState, marks = underMaintenance(
             value === undefined ? have === undefined : satisfied(kind, key, value, have);
         if (same(before) || row.nature === "standing") return [];
         // What only this package makes may be half made: nobody else has changed it.
-        const halfMade = row.ours === true && before === undefined;
+        const halfMade = row.ours?.(key) === true && before === undefined;
         if (!same(after) && !same(atRest(before)) && !halfMade) {
             notes.push(`${deed.host}: ${row.describe(key)} is left as it is, ${show(have)}: it was changed since`);
             return [];
