@@ -98,6 +98,7 @@ echo "done $(lvs_sum "$W/probe")" > "$W/outcome"`
 }
 } < /dev/null
 `;
+    const locked = batch.expect !== undefined || batch.locked === true;
     const text = `lvs_main() {
 trap '' HUP PIPE
 LC_ALL=C; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin; export LC_ALL PATH
@@ -107,16 +108,16 @@ W=/run/pulumi-lvs/run.${nonce}
 for t in flock timeout; do
     command -v $t >/dev/null 2>&1 || { printf '\\n%s run.outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
 done
-if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; } && : >> /run/pulumi-lvs/lock && mkdir "$W"; } 2>&1); then
+if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; }${locked ? " && : >> /run/pulumi-lvs/lock" : ""} && mkdir "$W"; } 2>&1); then
     printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi
-${batch.expect === undefined && batch.locked !== true ? "{" : lock}
+${locked ? lock : "{"}
 timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh -s "$W" > "$W/trouble" 2>&1 <<'LVS_${nonce}'
 ${body}
 LVS_${nonce}
 echo $? > "$W/status"
-${batch.expect === undefined && batch.locked !== true ? "}" : unlock}
+${locked ? unlock : "}"}
 {
     for f in outcome results at status trouble draining; do
         [ -s "$W/$f" ] || continue

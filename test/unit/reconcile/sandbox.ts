@@ -205,7 +205,7 @@ if [ "$1" = ip_vs ]; then
     [ -e $R/state/timeouts ] || echo "900 120 300" > $R/state/timeouts
 fi`,
     ip: `${failing}
-exec 8> $R/state/ip.lock; flock 8
+exec 8> $R/ip.lock; flock 8
 case "$*" in
 "-o addr show") cat $R/state/address ;;
 "-br addr show") cut -d\\\\ -f1 $R/state/address ;;
