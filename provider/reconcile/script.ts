@@ -376,7 +376,7 @@ while :; do
     sleep 1
 done
 [ "\${left:-0}" -gt 0 ] && [ "$now" -lt "$until" ] || rm -f $f
-printf '\\n%s left\\n%s %s\\n' ${nonce} "\${left:-0}" $((until - now))
+printf '\\n%s left\\n%s %s\\n' ${nonce} "\${left:-0}" $((until > now ? until - now : 0))
 }
 lvs_main
 `;
