@@ -8,7 +8,14 @@ import { step } from "./progress.mjs";
 import { afterwards } from "./signals.mjs";
 
 /** What the tests run, apart from the lab, which installs its own. */
-const TESTS = { sshd: "openssh-server", "ssh-keygen": "openssh-client", dash: "dash", busybox: "busybox", git: "git" };
+const TESTS = {
+    sshd: "openssh-server",
+    "ssh-keygen": "openssh-client",
+    dash: "dash",
+    busybox: "busybox",
+    git: "git",
+    sudo: "sudo",
+};
 
 const POLICY = "/usr/sbin/policy-rc.d";
 const ENV = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
