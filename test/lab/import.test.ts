@@ -41,6 +41,12 @@ RULES`;
 
 const RESOURCES = 1 + 7 + 9;
 
+/** The same with one service: that both forms say the same of any table is shown without hosts. */
+const littleByHand = byHand
+    .split("\n")
+    .filter((line) => !/^-[Aa] /.test(line) || line.includes(`${VIP}:443`))
+    .join("\n");
+
 /** A real server by direct routing, as somebody made it by hand. */
 const realServerByHand = `
 ${httpServer}
@@ -89,7 +95,7 @@ describe("a director that is there already", () => {
         directory = mkdtempSync(join(root, "node_modules", ".cache", "import-"));
         await Promise.all([lab.sh("lb1", byHand), lab.sh("web1", realServerByHand)]);
         await lab.sh("client", httpRequest(VIP));
-        await lab.sh("lb2", byHand);
+        await lab.sh("lb2", littleByHand);
         for (const host of ["lb1", "lb2", "web1"]) before[host] = await look(host);
     });
     afterAll(async () => {
@@ -122,7 +128,7 @@ describe("a director that is there already", () => {
         await imported("lb2", "--format", "topology");
         writeFileSync(join(directory, "lb2", "Pulumi.yaml"), "name: farm\nruntime: nodejs\n");
         second = await makeStack({ program: topologyProgram, from: join(directory, "lb2"), name: "lb2" });
-        expect((await second.up()).changes).toEqual({ create: RESOURCES + 2 });
+        expect((await second.up()).changes).toEqual({ create: 5 });
         expect(await look("lb2")).toEqual(before["lb2"]);
         const settings = await lab.sh("lb2", beside);
         await second.destroy();
