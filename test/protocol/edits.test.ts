@@ -16,7 +16,7 @@ import { type Properties, ProviderProcess, type State } from "./support/process"
 const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
 const seed = Number(process.env["FC_SEED"] ?? 20_261_127);
 /** Edits that go in one change of one director: of those that change the scheduler the kernel takes a moment each. */
-const CHUNK = exhaustive ? 240 : 60;
+const CHUNK = exhaustive ? 240 : 25;
 
 let lab: Lab;
 let provider: ProviderProcess;
@@ -166,7 +166,7 @@ describe("every attribute, every legal change:", () => {
 
 describe("random tables:", () => {
     /** Tables that one director has at once, and how often. */
-    const together = exhaustive ? 25 : 12;
+    const together = exhaustive ? 25 : 5;
     const rounds = exhaustive ? 12 : 2;
 
     afterAll(() => console.log(`random tables: ${rounds * together}, each declared and edited, seed ${seed}`));
