@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { root } from "../setup/places.mjs";
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
-/** Tests mostly wait, for processes or for a lab of their own: at least two workers, even on two cores. */
+/** Tests that mostly wait for processes: at least two workers, even on two cores. */
 const PARALLEL = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
-/** Each lab is a machine of a gigabyte that keeps more than one core busy. */
-const LABS = "--maxWorkers=2";
+/** Tests with a lab each, whose two emulated processors keep two cores busy, or that measure time. */
+const SERIAL = "--runInBand";
 
 /**
  * @typedef {object} Stage
@@ -24,9 +24,9 @@ export const STAGES = [
     { name: "lint", command: [bin("biome"), "ci", "--colors=off", "."] },
     { name: "types", command: [bin("tsc"), "-p", "tsconfig.json", "--noEmit"] },
     { name: "unit", jest: [PARALLEL] },
-    { name: "protocol", emulated: true, jest: [LABS], needs: { tests: true, lab: true } },
+    { name: "protocol", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true } },
     { name: "engine", jest: [PARALLEL], needs: { tests: true, pulumi: true } },
-    { name: "lab", emulated: true, jest: [LABS], needs: { tests: true, lab: true, pulumi: true } },
+    { name: "lab", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true, pulumi: true } },
 ];
 
 /** @param {Stage[]} stages */
