@@ -16,7 +16,7 @@ import { type Cell, cells, questions, type Results, rows, SECOND_ADDRESS } from 
 const PORT = 7000;
 const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
 const seed = Number(process.env["FC_SEED"] ?? 20_261_127);
-const SAMPLE = 6;
+const SAMPLE = 3;
 const chosen = exhaustive
     ? cells
     : fc.sample(fc.shuffledSubarray(cells, { minLength: SAMPLE, maxLength: SAMPLE }), { numRuns: 1, seed })[0]!;
