@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import * as rpc from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as proto from "@pulumi/pulumi/proto/provider_pb";
+import { Status } from "@pulumi/pulumi/proto/status_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { type ResourceType, shim } from "../../../provider/dynamic/shim";
 import { root } from "../../support/lab";
@@ -166,10 +167,21 @@ type Method<Request, Response> = (
     callback: (error: grpc.ServiceError | null, response: Response) => void,
 ) => unknown;
 
-/** An error's text; `left` is set when the engine would keep the resource in its state. */
-function failure(error: grpc.ServiceError): Error {
-    const left = error.metadata?.get("grpc-status-details-bin").length > 0;
-    return Object.assign(new Error(error.details), { left });
+/** How an operation failed. */
+export interface Refusal extends Error {
+    /** Whether the engine would keep the resource in its state. */
+    left: boolean;
+    /** What it would keep. */
+    kept?: { id: string; outputs: Properties };
+}
+
+function failure(error: grpc.ServiceError): Refusal {
+    const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
+    const refusal = Object.assign(new Error(error.details), { left: details !== undefined });
+    if (details === undefined) return refusal;
+    const [detail] = Status.deserializeBinary(details as Buffer).getDetailsList();
+    const failed = proto.ErrorResourceInitFailed.deserializeBinary(detail!.getValue_asU8());
+    return Object.assign(refusal, { kept: { id: failed.getId(), outputs: plain(failed.getProperties()) } });
 }
 
 function struct(type: ResourceType, properties: Properties): Struct {
