@@ -6,6 +6,11 @@ const project = (name) => ({
     displayName: name,
     rootDir: __dirname,
     testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+    // What takes minutes is for `npm run test:exhaustive` alone.
+    testPathIgnorePatterns: [
+        "/node_modules/",
+        ...(process.env.LVS_EXHAUSTIVE === "1" ? [] : ["\\.exhaustive\\.test\\.ts$"]),
+    ],
     testEnvironment: "node",
     globalSetup: "<rootDir>/tools/suite/global-setup.mjs",
     modulePathIgnorePatterns: ["<rootDir>/dist/"],

@@ -51,7 +51,7 @@ async function runStage(stage, env) {
 function checkFiles() {
     if (selection.length > 0) return;
     const others = STAGES.filter((stage) => stage.jest && !stages.includes(stage)).map((stage) => stage.name);
-    for (const file of forgotten(total.files, others)) {
+    for (const file of forgotten(total.files, others, exhaustive)) {
         total.complaints.push(`no project has run ${file}`);
         total.failed++;
     }

@@ -73,10 +73,12 @@ export function runAgain(first, second) {
  * Test files that no project picked up, by a wrong place or name.
  * @param {string[]} run the files that were run
  * @param {string[]} others the projects that were not asked for
+ * @param {boolean} exhaustive whether those that are for the exhaustive run alone were asked for
  */
-export function forgotten(run, others) {
+export function forgotten(run, others, exhaustive) {
     return readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
         .filter((file) => /\.(test|spec)\.[cm]?[jt]sx?$/.test(file) && !file.includes("node_modules/"))
+        .filter((file) => exhaustive || !file.endsWith(".exhaustive.test.ts"))
         .map((file) => join("test", file))
         .filter((file) => !run.includes(file) && !others.some((name) => file.startsWith(join("test", name, "/"))));
 }

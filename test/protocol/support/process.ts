@@ -177,11 +177,14 @@ export interface Refusal extends Error {
 
 function failure(error: grpc.ServiceError): Refusal {
     const [details] = error.metadata?.get("grpc-status-details-bin") ?? [];
-    const refusal = Object.assign(new Error(error.details), { left: details !== undefined });
-    if (details === undefined) return refusal;
-    const [detail] = Status.deserializeBinary(details as Buffer).getDetailsList();
-    const failed = proto.ErrorResourceInitFailed.deserializeBinary(detail!.getValue_asU8());
-    return Object.assign(refusal, { kept: { id: failed.getId(), outputs: plain(failed.getProperties()) } });
+    return Object.defineProperty(Object.assign(new Error(error.details), { left: details !== undefined }), "kept", {
+        get() {
+            if (details === undefined) return undefined;
+            const [detail] = Status.deserializeBinary(details as Buffer).getDetailsList();
+            const failed = proto.ErrorResourceInitFailed.deserializeBinary(detail!.getValue_asU8());
+            return { id: failed.getId(), outputs: plain(failed.getProperties()) };
+        },
+    });
 }
 
 function struct(type: ResourceType, properties: Properties): Struct {

@@ -175,10 +175,7 @@ async function rebooted(bootId: string): Promise<void> {
     throw new Error("the machine did not come back");
 }
 
-/** A boot takes its time: in the exhaustive run. */
-const whole = process.env["LVS_EXHAUSTIVE"] === "1" ? describe : describe.skip;
-
-whole("a full machine", () => {
+describe("a full machine", () => {
     beforeAll(async () => {
         lab = await startLab(join(__dirname, "machine.json"));
         // A packet filter of the host's own, which begins with a flush as Debian's does.

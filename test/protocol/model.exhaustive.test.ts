@@ -11,9 +11,8 @@ import { closeAll, runScript } from "../../provider/ssh/session";
 import { type Lab, startLab } from "../support/lab";
 import { type Properties, ProviderProcess, type State } from "./support/process";
 
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
-const HISTORIES = Number(process.env["LVS_HISTORIES"] ?? (exhaustive ? 300 : 1_000));
-const SECONDS = Number(process.env["LVS_MODEL_SECONDS"] ?? (exhaustive ? 7_200 : 40));
+const HISTORIES = Number(process.env["LVS_HISTORIES"] ?? 300);
+const SECONDS = Number(process.env["LVS_MODEL_SECONDS"] ?? 7_200);
 const SEED = Number(process.env["LVS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 const VIP = "10.77.1.100";

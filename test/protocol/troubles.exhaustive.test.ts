@@ -11,9 +11,8 @@ import { type Lab, startLab } from "../support/lab";
 import { Door } from "./support/door";
 import { type Properties, ProviderProcess, type State } from "./support/process";
 
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
-const ROUNDS = exhaustive ? 50 : 5;
-const CLAIMS = exhaustive ? 200 : 16;
+const ROUNDS = 50;
+const CLAIMS = 200;
 /** Operations at once, as the engine runs them on two cores. */
 const PARALLEL = 8;
 

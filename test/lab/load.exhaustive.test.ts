@@ -8,7 +8,6 @@ import * as lvs from "pulumi-lvs";
 import { type Lab, root, startLab } from "../support/lab";
 import { makeStack, type Summary, type TestStack } from "../support/stack";
 
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
 /** New connections for each forwarding method, and as many without a change, as the control. */
 const CONNECTIONS = 10_000;
 /** Of one run of `ab`. */
@@ -181,7 +180,7 @@ const changes: [name: string, change: () => void, expected: Summary["changes"]][
 
 const methods: Method[] = ["nat", "dr", "tun"];
 
-(exhaustive ? describe : describe.skip)("under load", () => {
+describe("under load", () => {
     beforeAll(async () => {
         lab = await startLab(join(root, "examples", "dr", "lab.json"));
         stack = await makeStack({ program, config: { "lvs:hosts": lab.lvsHosts("lb1", "web1", "web2") } });

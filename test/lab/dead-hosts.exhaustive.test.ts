@@ -12,9 +12,6 @@ import { comparable, type Snapshot, snapshots } from "../support/snapshot";
 import { makeStack, type Summary, type TestStack } from "../support/stack";
 
 /** Machines that move, are built anew and die: half of the file's time. */
-/** Minutes on emulated hosts: in the exhaustive run. */
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
-const promise = exhaustive ? test : test.skip;
 
 const VIP = "10.77.1.100";
 const SERVICE = `-A -t ${VIP}:80 -s wrr\n`;
@@ -128,40 +125,34 @@ afterAll(async () => {
     await lab?.down();
 });
 
-promise(
-    "a user with sudo and a profile that talks makes everything, and no process or file shows a secret",
-    async () => {
-        const watches = await Promise.all((["lb1", "web2"] as const).map((host) => watchProcesses(lab, host)));
-        expect((await stack.up()).changes).toEqual({ create: 5 });
-        const [lb1, web2] = await Promise.all(watches.map((watch) => watch.stop()));
-        expect(await rules("lb1")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
-        for (const seen of [lb1, web2]) expect(seen).toContain("sudo -n sh");
-        expect(await secretsShown(lab, stack, { "processes on lb1": lb1!, "processes on web2": web2! })).toEqual([]);
+test("a user with sudo and a profile that talks makes everything, and no process or file shows a secret", async () => {
+    const watches = await Promise.all((["lb1", "web2"] as const).map((host) => watchProcesses(lab, host)));
+    expect((await stack.up()).changes).toEqual({ create: 5 });
+    const [lb1, web2] = await Promise.all(watches.map((watch) => watch.stop()));
+    expect(await rules("lb1")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
+    for (const seen of [lb1, web2]) expect(seen).toContain("sudo -n sh");
+    expect(await secretsShown(lab, stack, { "processes on lb1": lb1!, "processes on web2": web2! })).toEqual([]);
 
-        const modes = (await lab.sh("lb1", "find /var/lib/pulumi-lvs /run/pulumi-lvs -printf '%y %m %U:%G %f\\n'"))
-            .trim()
-            .split("\n");
-        expect(modes.length).toBeGreaterThan(6);
-        for (const each of modes) expect(each).toMatch(/^(d 700|f 600|f 700) 0:0 /);
-        await lab.sh("lb1", "ipvsadm -A -u 10.77.1.99:53 -s rr");
-    },
-);
+    const modes = (await lab.sh("lb1", "find /var/lib/pulumi-lvs /run/pulumi-lvs -printf '%y %m %U:%G %f\\n'"))
+        .trim()
+        .split("\n");
+    expect(modes.length).toBeGreaterThan(6);
+    for (const each of modes) expect(each).toMatch(/^(d 700|f 600|f 700) 0:0 /);
+    await lab.sh("lb1", "ipvsadm -A -u 10.77.1.99:53 -s rr");
+});
 
-promise(
-    "a host that shows another key is refused, with both fingerprints and what to do, and nothing is touched",
-    async () => {
-        await writeHosts({ lb1: { hostKey: lab.hosts["web1"]!.hostKey } });
-        declared.weight = 3;
-        const said = await failing(stack.up());
-        expect(said).toMatch(/Expected ssh-ed25519 SHA256:\S+ \(hostKey\); the host shows ssh-ed25519 SHA256:/);
-        expect(new Set(said.match(/SHA256:[\w+/]{43}/g)).size).toBe(2);
-        expect(said).toMatch(/Compare the fingerprint.*If they agree, set `hostKey` to "ssh-ed25519 AAAA/s);
-        expect(await rules("lb1")).toContain(rule(21, 2));
-        declared.weight = 2;
-    },
-);
+test("a host that shows another key is refused, with both fingerprints and what to do, and nothing is touched", async () => {
+    await writeHosts({ lb1: { hostKey: lab.hosts["web1"]!.hostKey } });
+    declared.weight = 3;
+    const said = await failing(stack.up());
+    expect(said).toMatch(/Expected ssh-ed25519 SHA256:\S+ \(hostKey\); the host shows ssh-ed25519 SHA256:/);
+    expect(new Set(said.match(/SHA256:[\w+/]{43}/g)).size).toBe(2);
+    expect(said).toMatch(/Compare the fingerprint.*If they agree, set `hostKey` to "ssh-ed25519 AAAA/s);
+    expect(await rules("lb1")).toContain(rule(21, 2));
+    declared.weight = 2;
+});
 
-promise("a host whose address changed keeps its resources", async () => {
+test("a host whose address changed keeps its resources", async () => {
     const former = relays.lb1;
     relays.lb1 = await relayTo(lab.hosts["lb1"]!.port);
     await former.close();
@@ -170,7 +161,7 @@ promise("a host whose address changed keeps its resources", async () => {
     expect((await stack.refresh()).changes).toEqual({});
 });
 
-promise("a ledger that was lost and one that was damaged are shown and rebuilt, and nothing foreign goes", async () => {
+test("a ledger that was lost and one that was damaged are shown and rebuilt, and nothing foreign goes", async () => {
     const [lost, damaged] = await Promise.all([fileOf("lb1", "VirtualService/web"), fileOf("web1", "RealServer/web1")]);
     await Promise.all([lab.sh("lb1", `rm ${lost}`), lab.sh("web1", `sed -i '$d' ${damaged}`)]);
     const { changes, output } = await stack.up({ refresh: true });
@@ -181,72 +172,70 @@ promise("a ledger that was lost and one that was damaged are shown and rebuilt, 
     expect((await stack.refresh()).changes).toEqual({});
 });
 
-if (exhaustive) {
-    test("a director that moves to another machine is claimed there and released on the old one", async () => {
-        declared.director = "lb2";
-        expect((await stack.up()).changes).toEqual({ update: 4 });
-        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
-        expect(await rules("lb1")).toBe(FOREIGN);
-        await lab.sh("lb1", "ipvsadm -D -u 10.77.1.99:53");
-        const [expected, found] = comparable(before, await snapshots(lab));
-        expect(found["lb1"]).toEqual(expected["lb1"]);
+test("a director that moves to another machine is claimed there and released on the old one", async () => {
+    declared.director = "lb2";
+    expect((await stack.up()).changes).toEqual({ update: 4 });
+    expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
+    expect(await rules("lb1")).toBe(FOREIGN);
+    await lab.sh("lb1", "ipvsadm -D -u 10.77.1.99:53");
+    const [expected, found] = comparable(before, await snapshots(lab));
+    expect(found["lb1"]).toEqual(expected["lb1"]);
+});
+
+test("a director that was built from nothing is made anew", async () => {
+    await lab.sh(
+        "lb2",
+        `ipvsadm -C; ip addr del ${VIP}/32 dev eth0; sysctl -qw net.ipv4.vs.expire_nodest_conn=0
+    rm -r /var/lib/pulumi-lvs /etc/systemd/system/pulumi-lvs.service /etc/systemd/system/*.wants/pulumi-lvs.service
+    tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`,
+    );
+    const { changes } = await stack.up({ refresh: true });
+    expect(changes).toEqual({ create: 2, update: 2 });
+    expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
+    expect(await lab.sh("lb2", "ip -o addr show eth0")).toContain(`${VIP}/32`);
+});
+
+describe("a real server that was powered off for ever", () => {
+    beforeAll(async () => {
+        await relays.web2.close();
+        declared.web2 = false;
     });
 
-    test("a director that was built from nothing is made anew", async () => {
-        await lab.sh(
-            "lb2",
-            `ipvsadm -C; ip addr del ${VIP}/32 dev eth0; sysctl -qw net.ipv4.vs.expire_nodest_conn=0
-        rm -r /var/lib/pulumi-lvs /etc/systemd/system/pulumi-lvs.service /etc/systemd/system/*.wants/pulumi-lvs.service
-        tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`,
+    test("is an error that says what to do, once the director no longer sends to it", async () => {
+        expect(await failing(stack.up())).toMatch(/127\.0\.0\.1:\d+: .*refused.*lvs:onUnreachable set to forget/is);
+        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2)));
+    });
+
+    test("is gone after up --refresh, once that is said", async () => {
+        await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
+        const { changes, output } = await stack.up({ refresh: true });
+        expect(changes).toEqual({ delete: 1 });
+        expect(output).toMatch(/is not reachable and is passed over/);
+        await stack.stack.removeConfig("lvs:onUnreachable");
+        expect(await lab.sh("lb2", "grep -l RealServer/web2 /var/lib/pulumi-lvs/*.claims || true")).toBe("");
+    });
+});
+
+describe("a director that was powered off for ever", () => {
+    beforeAll(async () => {
+        await relays.lb2.close();
+    });
+
+    test("is an error that says what to do, and nothing is forgotten", async () => {
+        expect(await failing(stack.destroy())).toMatch(
+            /lb2 \(ops@127\.0\.0\.1:\d+\): .*lvs:onUnreachable set to forget/is,
         );
-        const { changes } = await stack.up({ refresh: true });
-        expect(changes).toEqual({ create: 2, update: 2 });
-        expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2), rule(22, 1)));
-        expect(await lab.sh("lb2", "ip -o addr show eth0")).toContain(`${VIP}/32`);
+        expect(JSON.parse(JSON.stringify(await stack.stack.exportStack())).deployment.resources).toHaveLength(5);
     });
 
-    describe("a real server that was powered off for ever", () => {
-        beforeAll(async () => {
-            await relays.web2.close();
-            declared.web2 = false;
-        });
-
-        test("is an error that says what to do, once the director no longer sends to it", async () => {
-            expect(await failing(stack.up())).toMatch(/127\.0\.0\.1:\d+: .*refused.*lvs:onUnreachable set to forget/is);
-            expect(await rules("lb2")).toBe(sorted(SERVICE, rule(21, 2)));
-        });
-
-        test("is gone after up --refresh, once that is said", async () => {
-            await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
-            const { changes, output } = await stack.up({ refresh: true });
-            expect(changes).toEqual({ delete: 1 });
-            expect(output).toMatch(/is not reachable and is passed over/);
-            await stack.stack.removeConfig("lvs:onUnreachable");
-            expect(await lab.sh("lb2", "grep -l RealServer/web2 /var/lib/pulumi-lvs/*.claims || true")).toBe("");
-        });
+    test("is let go by destroy, once that is said, and the living real server is given back", async () => {
+        await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
+        await stack.destroy();
+        const [expected, found] = comparable(before, await snapshots(lab));
+        for (const host of ["lb1", "web1"]) expect(found[host]).toEqual(expected[host]);
     });
+});
 
-    describe("a director that was powered off for ever", () => {
-        beforeAll(async () => {
-            await relays.lb2.close();
-        });
-
-        test("is an error that says what to do, and nothing is forgotten", async () => {
-            expect(await failing(stack.destroy())).toMatch(
-                /lb2 \(ops@127\.0\.0\.1:\d+\): .*lvs:onUnreachable set to forget/is,
-            );
-            expect(JSON.parse(JSON.stringify(await stack.stack.exportStack())).deployment.resources).toHaveLength(5);
-        });
-
-        test("is let go by destroy, once that is said, and the living real server is given back", async () => {
-            await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
-            await stack.destroy();
-            const [expected, found] = comparable(before, await snapshots(lab));
-            for (const host of ["lb1", "web1"]) expect(found[host]).toEqual(expected[host]);
-        });
-    });
-}
-
-promise("after all that no output, state or file shows a secret", async () => {
+test("after all that no output, state or file shows a secret", async () => {
     expect(await secretsShown(lab, stack)).toEqual([]);
 });
