@@ -1,7 +1,7 @@
 /**
  * Traffic through the VIP while everything that may change in place is changed: slow downloads, each an established
  * connection that lives through a change, and new connections beside them. One stack goes through all three forwarding
- * methods on one farm. Minutes: for LVS_EXHAUSTIVE=1.
+ * methods on one farm.
  */
 import { join } from "node:path";
 import * as lvs from "pulumi-lvs";

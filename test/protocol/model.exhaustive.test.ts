@@ -1,7 +1,7 @@
 /**
  * Random histories of two stacks on one director, and of somebody who edits by hand beside them, against a small model:
- * after each step the kernel is what the model says. Histories are drawn by a seed, as many as fit in a time: 40 s, or
- * 300 of them with LVS_EXHAUSTIVE=1.
+ * after each step the kernel is what the model says. Histories are drawn by a seed:
+ * 300 of them, within LVS_MODEL_SECONDS.
  */
 import { join } from "node:path";
 import fc from "fast-check";

@@ -6,10 +6,8 @@ import { root } from "../setup/places.mjs";
 const bin = (name) => join(root, "node_modules", ".bin", name);
 /** Tests that mostly wait for processes: at least two workers, even on two cores. */
 const PARALLEL = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
-/** A lab keeps one core busy. */
-const TWO_LABS = "--maxWorkers=2";
-/** Here the engine and its program keep the other core busy. */
-const ONE_LAB = "--runInBand";
+/** Tests with a lab, which keeps the cores busy, or that measure time. */
+const SERIAL = "--runInBand";
 
 /**
  * @typedef {object} Stage
@@ -26,9 +24,9 @@ export const STAGES = [
     { name: "lint", command: [bin("biome"), "ci", "--colors=off", "."] },
     { name: "types", command: [bin("tsc"), "-p", "tsconfig.json", "--noEmit"] },
     { name: "unit", jest: [PARALLEL] },
-    { name: "protocol", emulated: true, jest: [TWO_LABS], needs: { tests: true, lab: true } },
+    { name: "protocol", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true } },
     { name: "engine", jest: [PARALLEL], needs: { tests: true, pulumi: true } },
-    { name: "lab", emulated: true, jest: [ONE_LAB], needs: { tests: true, lab: true, pulumi: true } },
+    { name: "lab", emulated: true, jest: [SERIAL], needs: { tests: true, lab: true, pulumi: true } },
 ];
 
 /** @param {Stage[]} stages */
