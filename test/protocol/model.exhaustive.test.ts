@@ -1,7 +1,6 @@
 /**
  * Random histories of two stacks on one director, and of somebody who edits by hand beside them, against a small model:
- * after each step the kernel is what the model says. Histories are drawn by a seed:
- * 300 of them, within LVS_MODEL_SECONDS.
+ * after each step the kernel is what the model says. 300 histories, drawn by a seed, within LVS_MODEL_SECONDS.
  */
 import { join } from "node:path";
 import fc from "fast-check";
