@@ -23,10 +23,11 @@ export function machineArguments(accelerator, { kernel, initrd, console }) {
             : ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]),
         ...["-nodefaults", "-no-user-config", "-display", "none"],
         ...["-kernel", kernel, "-initrd", initrd],
-        // Every option here was measured to save time or to make a lost guest end instead of hang.
+        // Every option here was measured to save time or to make a lost guest end instead of hang. norandmaps saves most:
+        // code at a new address in every process is translated anew in every process, 50 ms for each instead of 14.
         ...[
             "-append",
-            "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off nokaslr random.trust_cpu=on audit=0",
+            "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off nokaslr norandmaps random.trust_cpu=on audit=0",
         ],
         ...["-serial", `file:${console}`],
     ];
