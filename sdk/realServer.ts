@@ -28,6 +28,12 @@ export interface RealServerArgs extends RuleArgs {
      * tunnel or any other. Default: lo for dr, a tunnel device of ours for tun.
      */
     device?: pulumi.Input<string>;
+    /**
+     * By nat: the router that the real server's default route goes through, normally the director's address on its
+     * network. The route goes before those that are there, and what was found is put back. Default: its routes are left
+     * alone, and checked.
+     */
+    gateway?: pulumi.Input<string>;
     /** Further kernel settings of the real server, by name. Default: none. */
     sysctls?: pulumi.Input<Record<string, pulumi.Input<string | number>>>;
     /** How it is removed. Default: after 30 seconds at most. */
@@ -52,6 +58,7 @@ export const realServerFields = [
     "connection",
     "accept",
     "device",
+    "gateway",
     "sysctls",
     "drain",
     "persistAcrossReboot",
@@ -87,6 +94,8 @@ export class RealServer extends LvsResource {
     declare public readonly accept: pulumi.Output<"address" | "redirect" | undefined>;
     /** Device of the real server that takes the VIP. */
     declare public readonly device: pulumi.Output<string | undefined>;
+    /** By nat: the router that the real server's default route goes through. */
+    declare public readonly gateway: pulumi.Output<string | undefined>;
     /** Further kernel settings of the real server. */
     declare public readonly sysctls: pulumi.Output<Record<string, string> | undefined>;
     /** How it is removed. */

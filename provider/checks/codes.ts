@@ -68,6 +68,8 @@ export const codes = {
     // The real server's own side.
     "LVS-RIP-ELSEWHERE": error("apply", "a real server's host that does not hold its address"),
     "LVS-NAT-RETURN": warning("apply", "nat without a way back"),
+    "LVS-GATEWAY": error("apply", "a gateway that the real server cannot reach"),
+    "LVS-GATEWAY-SSH": error("apply", "a default route whose change would cut off the SSH connection"),
     "LVS-REDIRECT": error("preview", "a redirection that cannot be made"),
     "LVS-RP-FILTER": warning("apply", "a reverse-path filter that drops what the director sends"),
     "LVS-VIP-DEVICE": warning("apply", "a real server that answers ARP for the VIP"),

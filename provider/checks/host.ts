@@ -36,6 +36,7 @@ const programs: Record<string, { tool: string; hint: string }> = {
     destination: { tool: "ipvsadm", hint: "install it (Debian: ipvsadm)" },
     table: { tool: "nft", hint: "install it (Debian: nftables)" },
     address: { tool: "ip", hint: "install it (Debian: iproute2)" },
+    route: { tool: "ip", hint: "install it (Debian: iproute2)" },
     module: { tool: "modprobe", hint: "install it (Debian: kmod)" },
     boot: { tool: "systemctl", hint: "this host has no systemd: set `persistAcrossReboot: false`" },
 };

@@ -7,6 +7,7 @@ import { parseAddressKey } from "../kinds/address";
 import { hasFilter } from "../kinds/filter";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
+import { gatewayFindings } from "./gateway";
 import { isLocal, mtuOf, placesOf, reversePathFilter, routesOf, routesTo } from "./network";
 import { ruleFindings } from "./service";
 import { byService, drainFindings, loopFindings, ruleOnHost, serversOnHost } from "./serviceHost";
@@ -70,9 +71,11 @@ export function realServerHostFindings(inputs: RealServerInputs, view: HostView,
             ),
         ];
     }
+    const gateway = gatewayFindings(inputs.gateway, view);
+    if (gateway.length > 0) return gateway;
     // The director as its own real server answers for the VIP by right, and its answers come from where they should.
     if (serviceOn(view, identityOf(inputs.service)) !== undefined) return [];
-    if (forwarding === "nat") return returnFindings(inputs.address, view, director);
+    if (forwarding === "nat") return inputs.gateway === undefined ? returnFindings(inputs.address, view, director) : [];
     if (forwarding === "tun") return segmentFindings(inputs, view, director);
     if (device === undefined) return [];
     return [...answeringFindings(inputs, vips, device, view), ...pathFindings(inputs.address, device, view)];

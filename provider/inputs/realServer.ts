@@ -1,5 +1,6 @@
 /** A real server: the rule's fields, which an inline one has too, and those of its own side. */
 import { z } from "zod";
+import { familyOf, isUnicast } from "../ipvs/address";
 import { defaults, limits } from "../ipvs/limits";
 import { type DestinationValue, forwardings, type TunnelValue, tunnelChecksums, tunnelTypes } from "../ipvs/model";
 import { address, connection, device, drain, owner, port, sysctls, whole } from "./fields";
@@ -105,6 +106,22 @@ function acceptContradictions(
     if (value.device !== undefined) say("device", "a real server that redirects has no VIP to put on a device");
 }
 
+/** What a default route of ours cannot be. */
+function gatewayContradictions(
+    value: Rule & { address: string; gateway?: string | undefined; connection?: unknown },
+    context: z.RefinementCtx,
+): void {
+    const { gateway, address } = value;
+    if (gateway === undefined) return;
+    const say = (message: string) => context.addIssue({ code: "custom", path: ["gateway"], message });
+    const forwarding = value.forwarding ?? defaults.forwarding;
+    if (forwarding !== "nat") say(`only by nat the answers go back through the director, this is ${forwarding}`);
+    else if (value.connection === undefined) say("the route is set on the real server itself: name its `connection`");
+    else if (familyOf(gateway) !== familyOf(address)) say(`is of another family than the real server's ${address}`);
+    else if (gateway === address) say("is the real server's own address: name the director's on the same network");
+    else if (!isUnicast(gateway)) say("is not the address of one host");
+}
+
 /** An inline real server. */
 export const inlineRealServer = z.strictObject(ruleFields).superRefine(contradictions);
 export type InlineRealServer = z.infer<typeof inlineRealServer>;
@@ -132,6 +149,11 @@ export const realServerSchema = z
                 "Device of the real server that takes the VIP: lo, a dummy device (`dummy0`, `lvs-vip`: made if it is not there), a tunnel or any other. Default: lo for dr, a tunnel device of ours for tun.",
             )
             .optional(),
+        gateway: address
+            .describe(
+                "By nat: the router that the real server's default route goes through, normally the director's address on its network. The route goes before those that are there, and what was found is put back. Default: its routes are left alone, and checked.",
+            )
+            .optional(),
         sysctls: sysctls.describe("Further kernel settings of the real server.").optional(),
         drain: drain.describe("How it is removed.").optional(),
         persistAcrossReboot: z
@@ -145,7 +167,8 @@ export const realServerSchema = z
         owner,
     })
     .superRefine(contradictions)
-    .superRefine(acceptContradictions);
+    .superRefine(acceptContradictions)
+    .superRefine(gatewayContradictions);
 export type RealServerInputs = z.infer<typeof realServerSchema>;
 
 /** The rule's value with its defaults. */

@@ -13,9 +13,9 @@ const UNITS = "/etc/systemd/system";
  * so that no address comes up without the settings that it needs. Addresses take part in no order among themselves, and
  * each has to wait for an answer that should not come: they are set at once.
  *
- * With the argument `network` it comes after systemd-networkd, which takes away addresses that it does not know when it
- * reads changed files: then it sets addresses alone, and only if such a file is newer than the last time. So an address
- * that somebody took off by hand does not come back.
+ * With the argument `network` it comes after systemd-networkd, which takes away addresses and routes that it does not
+ * know when it reads changed files: then it sets these alone, and only if such a file is newer than the last time. So an
+ * address that somebody took off by hand does not come back.
  */
 const SCRIPT = `#!/bin/sh
 # Written by pulumi-lvs: sets what the ledger beside it claims. It goes with the last claim.
@@ -73,7 +73,7 @@ claims | sort -t "$tab" -k2,2n -k3,3 -k4,4 -k1,1nr | {
         file=\${line##*"$tab"}; line=\${line%"$tab"*}
         command=\${line##*"$tab"}; line=\${line#*"$tab"}
         rank=\${line%%"$tab"*}; line=\${line#*"$tab"}
-        [ "$rank" -ge $least ] || continue
+        [ "$rank" -ge $least ] || [ "$rank" = ${ranks.route} ] || continue
         kind=\${line%%"$tab"*}; line=\${line#*"$tab"}
         what="$kind \${line%%"$tab"*}"
         case $failed in *" $file="*)

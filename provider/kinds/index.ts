@@ -8,6 +8,7 @@ import { destinationKind, serviceKind, syncKind, timeoutKind } from "./ipvs";
 import type { Kind } from "./kind";
 import { linkKind } from "./link";
 import { moduleKind, parameterKind } from "./module";
+import { routeKind } from "./route";
 import { sysctlKind } from "./sysctl";
 
 export const kinds: readonly Kind[] = [
@@ -18,6 +19,7 @@ export const kinds: readonly Kind[] = [
     forwardingKind,
     fouKind,
     linkKind,
+    routeKind,
     tableKind,
     markKind,
     masqueradeKind,

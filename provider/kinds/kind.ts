@@ -34,9 +34,9 @@ export interface ManagedObject extends Place {
 export type Objects = ReadonlyMap<string, ReadonlyMap<string, Value>>;
 
 /** Parts of a probe that cost processes: read where a resource, or the host's ledger, has to do with them. */
-export type Group = "ipvs" | "ipvs.host" | "filter" | "tunnel" | "kernel";
+export type Group = "ipvs" | "ipvs.host" | "filter" | "tunnel" | "route" | "kernel";
 
-export const groups: readonly Group[] = ["ipvs", "ipvs.host", "filter", "tunnel", "kernel"];
+export const groups: readonly Group[] = ["ipvs", "ipvs.host", "filter", "tunnel", "route", "kernel"];
 
 export interface Kind<V extends Value = Value> {
     /** The name in ledgers, messages and drift: never changes once released. */
@@ -45,8 +45,8 @@ export interface Kind<V extends Value = Value> {
     rank(key: string): number;
     /**
      * `rule`: a thing that somebody made; if it exists and nobody claims it, claiming it needs `adopt`, and it goes with
-     * its last claim. `thing`: a device, address or file; what was there before stays. `setting`: always has a value,
-     * which is put back. `standing`: never taken away (modules).
+     * its last claim. `thing`: a device, address or file; what was there before stays. `setting`: has a value, which is
+     * put back; one that may also have none has an `unset`. `standing`: never taken away (modules).
      */
     readonly nature: "rule" | "thing" | "setting" | "standing";
     /** The part of a probe that it is read from, where that is read only on demand. */
@@ -57,7 +57,7 @@ export interface Kind<V extends Value = Value> {
     satisfied?(want: V, have: V, key: string): boolean;
     /** What makes the object have this value, from what it is now (undefined: absent). */
     set(key: string, want: V, have: V | undefined): Action[];
-    /** What removes it. Not called for settings and standing things. */
+    /** What removes it; standing things, and settings that always have a value, have none. */
     unset?(key: string, have: V): Action[];
     /** What puts back the value that was found before anybody claimed it; default: `set`. */
     restore?(key: string, found: V, have: V): Action[];

@@ -346,6 +346,7 @@ function needsModulesFirst(wants: Want[], state: HostState): boolean {
         wants.some(
             ({ kind, key }) =>
                 kindOf(kind).nature === "setting" &&
+                kindOf(kind).unset === undefined &&
                 kindOf(kind).rank(key) !== ranks.linkSetting &&
                 valueAt(state, kind, key) === undefined,
         )
@@ -496,7 +497,9 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
         return [makeStep(kind, key, have, found.value, actions, true, "restore")];
     }
     if (row.nature === "setting") {
-        return found.state === "unknown" ? left("what it was before is not known") : [];
+        if (found.state === "unknown") return left("what it was before is not known");
+        if (row.unset === undefined) return [];
+        if (!isOurs(claim, have)) return left("it was changed since");
     }
     // As steps of their own: what is only taken along could not be put back.
     const along = foreignChildren(scene, claim, releases).map((child) =>
@@ -651,7 +654,7 @@ export function planUndo(deed: Deed, state: HostState, marks = underMaintenance(
             before !== undefined &&
             satisfied(kind, key, atRest(newest.claim.value, rests), before);
         if (newest !== undefined && !asOthersWant) return [];
-        if (before === undefined && row.nature === "setting") return [];
+        if (before === undefined && row.unset === undefined) return [];
         goals.push({ kind, key, value: before });
         const actions =
             before === undefined

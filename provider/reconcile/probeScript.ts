@@ -83,6 +83,12 @@ lvs_probe() {
         nft -n list table inet pulumi_lvs 2>/dev/null
     fi
     ;; esac
+    case $LVS_GROUPS in *"|route|"*)
+    lvs_section route.default
+    ip -4 -o route show default 2>/dev/null
+    lvs_section route6.default
+    ip -6 -o route show default 2>/dev/null
+    ;; esac
     lvs_section boot
     ${bootProbe}
     lvs_section ledger
@@ -121,7 +127,7 @@ lvs_inform() {
         [ -e "$f" ] && echo "checking=ldirectord" && break
     done
     s="\${SSH_CONNECTION#* * }"
-    [ -n "$s" ] && echo "ssh=$s"
+    [ -n "$s" ] && echo "ssh=$s" && echo "ssh.peer=\${SSH_CONNECTION%% *}"
     lvs_section route
     ip route show 2>/dev/null
     lvs_section route6
@@ -164,6 +170,6 @@ lvs_inform() {
 # Devices that loading a module puts into every network namespace are nobody's doing.
 LVS_FALLBACK='/^net.ipv[46].conf.\\(tunl0\\|gre0\\|gretap0\\|erspan0\\|sit0\\|ip6tnl0\\|ip6gre0\\)./d'
 lvs_sum() {
-    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ dynamic / /;s/ (size=[0-9]*)$//;$LVS_FALLBACK" "$1" | cksum
+    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ expires [0-9]*sec//;s/ dynamic / /;s/ (size=[0-9]*)$//;$LVS_FALLBACK" "$1" | cksum
 }
 `.trim();

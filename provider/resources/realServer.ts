@@ -12,10 +12,11 @@ import { trafficKey } from "../kinds/dialect";
 import { filterWants, hasFilter } from "../kinds/filter";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import { isDummy } from "../kinds/link";
+import { defaultRoute } from "../kinds/route";
 import { interfaceSysctl } from "../kinds/sysctl";
 import type { HostView, Part, Want } from "../kinds/want";
 import { interfaceOf, kernelOf } from "./facts";
-import { reflectRule, reflectSysctls } from "./reflect";
+import { reflectGateway, reflectRule, reflectSysctls } from "./reflect";
 import type { ConnectionReference, Resource } from "./resource";
 import { bootWant, destinationWants, directorBase, settingWant } from "./rules";
 
@@ -40,7 +41,7 @@ export const realServer: Resource<RealServerInputs> = {
     },
     reflect: (inputs, found) => {
         const value = found.get(`destination ${ruleKey(inputs)}`);
-        const own = reflectSysctls(inputs, found);
+        const own = reflectGateway(reflectSysctls(inputs, found), found);
         return value === undefined ? own : reflectRule(own, value as unknown as DestinationValue);
     },
     manner: (inputs) => ({ adopt: inputs.adopt ?? false, deleteForeign: false }),
@@ -78,6 +79,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
         const own = [
             ...vipWants(inputs, view),
             ...filterWants(view, [...segmentWants(inputs, view), ...redirectWants(inputs)]),
+            ...(inputs.gateway === undefined ? [] : [defaultRoute(inputs.gateway)]),
             ...Object.entries(inputs.sysctls ?? {}).map(([key, value]) => settingWant(key, value)),
         ];
         return own.length === 0 ? [] : [...own, ...bootWant(inputs.persistAcrossReboot)];

@@ -19,6 +19,7 @@ import {
 import { hostMask } from "../ipvs/netmask";
 import type { Value } from "../kinds";
 import { masqueradeKey } from "../kinds/dialect";
+import { defaultRoute, routerOf } from "../kinds/route";
 
 /** What differs on the hosts of a resource, by `kind key`; undefined: it is not there. */
 export type Found = ReadonlyMap<string, Value | undefined>;
@@ -33,6 +34,14 @@ export function reflectSysctls<T extends { sysctls?: Record<string, string> | un
         }),
     );
     return { ...inputs, sysctls };
+}
+
+/** The default route of a RealServer by the router that it goes through; none, or several, is none. */
+export function reflectGateway<T extends { gateway?: string | undefined }>(inputs: T, found: Found): T {
+    if (inputs.gateway === undefined) return inputs;
+    const { kind, key } = defaultRoute(inputs.gateway);
+    if (!found.has(`${kind} ${key}`)) return inputs;
+    return { ...inputs, gateway: routerOf(String(found.get(`${kind} ${key}`))) };
 }
 
 /** A rule's fields: forwarding, weight, thresholds, tunnel. */

@@ -57,6 +57,18 @@ const ours = [
     "icmp type echo-request accept",
 ];
 
+const viaDirector = { forwarding: "nat", connection: "web1", gateway: "192.0.2.10" };
+const connected = "192.0.2.0/24 dev eth1 scope link\n10.0.2.0/24 dev eth0 scope link\n";
+const reachedFrom = (peer: string, more = "", sections = {}) =>
+    server({
+        ...factsWith(`ssh.peer=${peer}`),
+        route: `default via 192.0.2.1 dev eth1\n${connected}${more}`,
+        ...sections,
+    });
+const ecmp = {
+    route: "default proto static \n\tnexthop via 192.0.2.1 dev eth1 weight 1 \n\tnexthop via 192.0.2.2 dev eth1 weight 1 \n192.0.2.0/24 dev eth1 scope link\n",
+};
+
 type Case = [code: CodeName, property: string, of: readonly [Resource<never>, Inputs], hosts?: object];
 
 /** As CentOS 7 has it. */
@@ -274,6 +286,21 @@ const raised: Case[] = [
         rs({ forwarding: "nat", connection: "web1" }),
         onServer(server({ route: "192.0.2.0/24 dev eth1\n" })),
     ],
+    ["LVS-GATEWAY", "gateway", rs({ ...viaDirector, gateway: "198.51.100.1" }), onServer()],
+    ["LVS-GATEWAY", "gateway", rs({ ...viaDirector, gateway: "10.0.2.21" }), onServer()],
+    [
+        "LVS-GATEWAY",
+        "gateway",
+        rs({ ...viaDirector, address: "2001:db8::21", gateway: "2001:db8:1::10" }, web6),
+        onServer(),
+    ],
+    ["LVS-GATEWAY-SSH", "gateway", rs(viaDirector), onServer(server(factsWith("ssh.peer=198.51.100.7")))],
+    [
+        "LVS-GATEWAY-SSH",
+        "gateway",
+        rs(viaDirector),
+        onServer(server({ ...factsWith("ssh.peer=198.51.100.7"), ...ecmp })),
+    ],
     [
         "LVS-RP-FILTER",
         "sysctls",
@@ -388,6 +415,29 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ]),
     ["a v6 service over v4 tunnels", rs({ forwarding: "tun", connection: "web1" }, web6)],
     ["tun across a router", rs({ forwarding: "tun", address: "198.51.100.21" })],
+    ["nat by a gateway of ours, where the host has none", rs(viaDirector), onServer(server({ route: connected }))],
+    ["a gateway of ours while we come from a connected network", rs(viaDirector), onServer(reachedFrom("10.0.2.2"))],
+    ["a gateway of ours while we come over IPv6", rs(viaDirector), onServer(reachedFrom("2001:db8:9::7"))],
+    [
+        "a gateway of ours where our peer has a route of its own",
+        rs(viaDirector),
+        onServer(reachedFrom("198.51.100.7", "198.51.100.0/24 via 10.0.2.2 dev eth0\n")),
+    ],
+    [
+        "a gateway that is ours already",
+        rs(viaDirector),
+        onServer(reachedFrom("198.51.100.7", "", { "route.default": "default via 192.0.2.10 dev eth1\n" })),
+    ],
+    [
+        "a gateway that DHCP's route goes through already",
+        rs(viaDirector),
+        onServer(
+            server({
+                ...factsWith("ssh.peer=198.51.100.7"),
+                route: `default via 192.0.2.10 dev eth1 metric 100\n${connected}`,
+            }),
+        ),
+    ],
     ["nat to another port", rs({ forwarding: "nat", port: 8080 })],
     ["the director as its own real server", vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": {} } })],
     ["the director's own address by nat", vs({ realServers: { "192.0.2.10": { forwarding: "nat", port: 8080 } } })],

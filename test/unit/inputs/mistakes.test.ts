@@ -383,6 +383,16 @@ const realServerFields: Fields = {
     },
     accept: { mistakes: choice("address or redirect", "dnat"), with: { forwarding: "dr" } },
     device: { mistakes: device },
+    gateway: {
+        mistakes: [
+            ...address,
+            ["fd00::1", /of another family than the real server's 192\.0\.2\.21/],
+            ["192.0.2.21", /the real server's own address/],
+            ["224.0.0.5", /not the address of one host/],
+            ["0.0.0.0", /not the address of one host/],
+        ],
+        with: { forwarding: "nat", connection: "web1" },
+    },
     sysctls: { mistakes: sysctls },
     drain: { mistakes: drain },
     persistAcrossReboot: { mistakes: flag },
@@ -448,6 +458,16 @@ test("every inline field has its mistakes here", () => {
     expect([...Object.keys(service), "marks"].sort()).toEqual(namesOf(inlineService).sort());
     const tried = connection.flatMap(([value]) => (typeof value === "object" ? Object.keys(value as object) : []));
     expect(tried).toEqual(expect.arrayContaining(namesOf(connectionSchema)));
+});
+
+test("a gateway is set by nat alone, and where the real server can be reached", () => {
+    const valid = { service: { director, ...identity }, address: "192.0.2.21", gateway: "192.0.2.10", owner };
+    const reasons = (more: object) => failures(realServerSchema, { ...valid, ...more });
+    const named = (reason: string) => [{ property: "gateway", reason: expect.stringContaining(reason) }];
+    expect(reasons({ forwarding: "nat", connection: "web1" })).toEqual([]);
+    expect(reasons({ connection: "web1" })).toEqual(named("only by nat"));
+    expect(reasons({ forwarding: "tun", connection: "web1" })).toEqual(named("only by nat"));
+    expect(reasons({ forwarding: "nat" })).toEqual(named("name its `connection`"));
 });
 
 test("a service has an address or a mark, not both and not neither", () => {

@@ -198,4 +198,13 @@ export const realServerInputs = fc
             optional,
         ),
     )
-    .map(([of, address, fields, rest]) => ({ service: of, address, ...fields, ...rest, owner }));
+    .map(([of, address, fields, rest]) => ({ service: of, address, ...fields, ...rest, owner }))
+    .chain((inputs) => {
+        if (!("forwarding" in inputs) || inputs.forwarding !== "nat" || inputs.connection === undefined)
+            return fc.constant(inputs);
+        const gateway = (inputs.address.includes(":") ? ipv6 : ipv4).filter((each) => each !== inputs.address);
+        return fc.oneof(
+            fc.constant(inputs),
+            gateway.map((each) => ({ ...inputs, gateway: each })),
+        );
+    });

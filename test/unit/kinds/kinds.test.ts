@@ -7,6 +7,7 @@ import { trafficKey } from "../../../provider/kinds/dialect";
 import { DEVICE_PREFIX } from "../../../provider/kinds/kind";
 import { TABLE } from "../../../provider/kinds/nftables";
 import { fact, probeOf } from "../../../provider/kinds/probe";
+import { defaultRoute } from "../../../provider/kinds/route";
 import { interfaceSysctl, sysctlKey, sysctlPath } from "../../../provider/kinds/sysctl";
 
 const read = (kind: string, sections: Record<string, string>) =>
@@ -374,6 +375,71 @@ describe("tunnel devices", () => {
             ["ip fou add port 6080 gue"],
             ["ip -6 fou del port 6080"],
         ]);
+    });
+});
+
+describe("default routes", () => {
+    const v4 = "ipv4/default";
+    const v6 = "ipv6/default";
+    const ours = defaultRoute("10.0.0.1").value;
+
+    test.each<[string, Record<string, string>, Record<string, string>]>([
+        [
+            "IPv4's best metric is the one that is not printed, and others are not read",
+            { "route.default": "default via 10.0.0.9 dev eth0 proto dhcp src 10.0.0.21 metric 100 \n" },
+            {},
+        ],
+        [
+            "protocol, source and onlink are kept, what is the moment's is not",
+            {
+                "route.default":
+                    "default via 10.0.0.9 dev eth0 proto static src 10.0.0.21 onlink linkdown \ndefault dev ppp0 metric 50\n",
+            },
+            { [v4]: "default via 10.0.0.9 dev eth0 proto static src 10.0.0.21 onlink" },
+        ],
+        [
+            "several next hops are one route",
+            {
+                "route.default":
+                    "default proto static \\\tnexthop via 10.0.0.8 dev eth0 weight 1 \\\tnexthop via 10.0.0.9 dev eth0 weight 2 \n",
+            },
+            {
+                [v4]: "default proto static nexthop via 10.0.0.8 dev eth0 weight 1 nexthop via 10.0.0.9 dev eth0 weight 2",
+            },
+        ],
+        ["a route that refuses is one", { "route.default": "unreachable default \n" }, { [v4]: "unreachable default" }],
+        ["one of a type of service is another", { "route.default": "default tos 0x10 via 10.0.0.9 dev eth0\n" }, {}],
+        [
+            "a router advertisement's is not IPv6's best, which has metric 1; lifetimes are left out",
+            {
+                "route6.default":
+                    "default via fe80::1 dev eth0 proto ra metric 1024 expires 1795sec pref medium\ndefault via fd00::9 dev eth0 proto ra metric 1 expires 30sec pref medium\n",
+            },
+            { [v6]: "default via fd00::9 dev eth0 proto ra metric 1 pref medium" },
+        ],
+    ])("%s", (_, sections, found) => {
+        expect(read("route", sections)).toEqual(found);
+    });
+
+    test("ours replaces what is there in one move, is removed by its own words, and what was found comes back whole", () => {
+        expect(set("route", v4, ours)).toEqual(["ip -4 route replace default via 10.0.0.1 proto static"]);
+        expect(set("route", v6, defaultRoute("fd00::1").value)).toEqual([
+            "ip -6 route replace default via fd00::1 proto static metric 1",
+        ]);
+        expect(unset("route", v4, "default via 10.0.0.1 dev eth0 proto static")).toEqual([
+            "ip -4 route del default via 10.0.0.1 dev eth0 proto static",
+        ]);
+        const found = "default proto static nexthop via 10.0.0.8 dev eth0 weight 1";
+        expect(set("route", v4, found, ours)).toEqual([`ip -4 route replace ${found}`]);
+    });
+
+    test("ours is there whichever device the host found to it, another router's is not, and what was found is compared whole", () => {
+        const same = (want: string, have: string) => kindOf("route").satisfied!(want, have, v4);
+        expect(same(ours, "default via 10.0.0.1 dev eth0 proto dhcp")).toBe(true);
+        expect(same(ours, "default via 10.0.0.10 dev eth0 proto static")).toBe(false);
+        expect(same(ours, "default proto static nexthop via 10.0.0.1 dev eth0 weight 1")).toBe(false);
+        expect(same("default via 10.0.0.1 dev eth0 src 10.0.0.2", "default via 10.0.0.1 dev eth0")).toBe(false);
+        expect(same("blackhole default", "unreachable default")).toBe(false);
     });
 });
 

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { kindOf, type Value } from "../../../provider/kinds";
 import { TABLE } from "../../../provider/kinds/nftables";
+import { defaultRoute, routerOf } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
 import { fileName, UnreadableLedger } from "../../../provider/reconcile/ledger";
 import { plan, planUndo, project, type Request, satisfied } from "../../../provider/reconcile/plan";
@@ -162,6 +163,66 @@ describe("one resource", () => {
         expect(plan(requestOf({ wants: other }), moved).steps.map(({ after }) => after)).toEqual([
             destination(9, "nat"),
         ]);
+    });
+});
+
+describe("a default route", () => {
+    const ROUTE = "ipv4/default";
+    const ours = defaultRoute("10.0.0.1").value;
+    const read = "default via 10.0.0.1 dev eth0 proto static";
+    const foreign = "default via 10.0.0.9 dev eth0 proto dhcp src 10.0.0.21";
+    const wants = [want("route", ROUTE, ours)];
+    const having = (route?: string) => stateOf({ things: route === undefined ? {} : { route: { [ROUTE]: route } } });
+    /** As the host prints a route once it has it. */
+    const looked = (host: HostState, route = read) => project(host, [step("route", ROUTE, route)], new Map());
+
+    test.each([
+        ["none", undefined],
+        ["another", foreign],
+        ["several next hops", "default proto static nexthop via 10.0.0.8 dev eth0 weight 1"],
+        ["the same, by another hand", "default via 10.0.0.1 dev eth0 proto dhcp"],
+    ])("where the host had %s, it has that again after the last release", (_, before) => {
+        const start = having(before);
+        let host = looked(carryOut(create({ id: "a", wants }), start), before?.includes("0.1 ") ? before : read);
+        host = carryOut(create({ id: "b", wants }), host);
+        host = carryOut(remove({ id: "a" }), host);
+        expect(routerOf(String(valueAt(host, "route", ROUTE)))).toBe("10.0.0.1");
+        expect(thingsOf(carryOut(remove({ id: "b" }), host))).toEqual(thingsOf(start));
+    });
+
+    test("another router takes the place of the first, and what was found is still what comes back", () => {
+        const up = looked(carryOut(create({ wants }), having(foreign)));
+        const other = carryOut(requestOf({ wants: [want("route", ROUTE, defaultRoute("10.0.0.2").value)] }), up);
+        expect(routerOf(String(valueAt(other, "route", ROUTE)))).toBe("10.0.0.2");
+        expect(valueAt(carryOut(remove({}), other), "route", ROUTE)).toBe(foreign);
+    });
+
+    test.each([undefined, foreign])("one that somebody changed since is left and told (found: %s)", (before) => {
+        const up = carryOut(create({ wants }), having(before));
+        const made = plan(remove({}), looked(up, "default via 10.0.0.7 dev eth0"));
+        expect(made.steps).toEqual([]);
+        expect(made.notes.join()).toMatch(
+            /route ipv4\/default is left as it is, .*10\.0\.0\.7.*: it was changed since/,
+        );
+    });
+
+    test("without a ledger nobody knows what was there before: it is left and told", () => {
+        const made = plan(remove({ wants }), having(read));
+        expect(made.steps).toEqual([]);
+        expect(made.notes.join()).toMatch(/what it was before is not known/);
+    });
+
+    test("a failed operation takes it back to nothing or to what was there", () => {
+        for (const before of [undefined, foreign]) {
+            const made = plan(create({ wants }), having(before));
+            const undo = planUndo(deedOf(made, having(before)), looked(written(made.next)));
+            expect(thingsOf(undo.next)).toEqual(thingsOf(having(before)));
+        }
+    });
+
+    test("that is absent is none that a module brings: it does not wait for modules", () => {
+        const made = plan(create({ wants: [want("module", "dummy", true), ...wants] }), having());
+        expect([made.partial, made.steps.map(({ kind }) => kind)]).toEqual([false, ["module", "route"]]);
     });
 });
 
@@ -586,8 +647,9 @@ describe("random histories", () => {
             scheduler: fc.constantFrom("wlc", "rr"),
             servers: fc.subarray(["192.0.2.21", "192.0.2.22"]),
             addresses: fc.subarray(ADDRESSES),
+            router: fc.constantFrom(undefined, "10.0.0.1", "10.0.0.2"),
         })
-        .map(({ settings, value, on, services, scheduler, servers, addresses }) => [
+        .map(({ settings, value, on, services, scheduler, servers, addresses, router }) => [
             want("module", "ip_vs", true),
             ...settings.map((key) => want("sysctl", key, value)),
             ...(on ? [want("forwarding", "ipv4", { on })] : []),
@@ -596,6 +658,7 @@ describe("random histories", () => {
                 ...servers.map((server) => want("destination", `${key}/${server}:${key.split(":")[1]}`, destination())),
             ]),
             ...addresses.map((key) => want("address", key, { deprecated: false })),
+            ...(router === undefined ? [] : [defaultRoute(router)]),
         ]);
 
     const start: fc.Arbitrary<Things> = fc
@@ -604,13 +667,15 @@ describe("random histories", () => {
             on: fc.boolean(),
             service: fc.boolean(),
             address: fc.boolean(),
+            route: fc.boolean(),
         })
-        .map(({ settings, on, service: present, address }) => ({
+        .map(({ settings, on, service: present, address, route }) => ({
             module: { ip_vs: true },
             sysctl: Object.fromEntries(SETTINGS.map((key, index) => [key, settings[index]!])),
             forwarding: { ipv4: { on, interfaces: { eth0: { forwarding: on ? "1" : "0" } } } },
             ...(present ? { service: { [SERVICES[0]!]: service("rr") } } : {}),
             ...(address ? { address: { [ADDRESSES[0]!]: { deprecated: false } } } : {}),
+            ...(route ? { route: { "ipv4/default": "default via 10.0.0.9 dev eth0 proto static" } } : {}),
         }));
 
     const OWNERS = [web, old, foreignStack];

@@ -214,6 +214,10 @@ case "$*" in
     grep " $2 .*inet6* $4/" $R/state/address || : ;;
 "-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
 "addr change "*) ;;
+"-4 -o route show default") cat $R/state/route 2>/dev/null ;;
+"-6 -o route show default") cat $R/state/route6 2>/dev/null ;;
+"-4 route replace default via "*) shift 3; case " $* " in *" dev "*) ;; *) v=$3; shift 3; set -- default via $v dev eth0 "$@" ;; esac; echo "$* " > $R/state/route ;;
+"-4 route del default via "*) shift 3; [ "$(cat $R/state/route)" = "$* " ] || exit 2; rm $R/state/route ;;
 "addr add "*)
     grep -q " $5 .*inet6* $3 " $R/state/address && { echo "RTNETLINK answers: File exists" >&2; exit 2; }
     case $3 in *:*) f=inet6 ;; *) f=inet ;; esac

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import * as fc from "fast-check";
 import { bootFiles, bootValue, LEDGER_DIRECTORY } from "../../../provider/kinds/bootFiles";
+import { defaultRoute } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
 import { fileName, renderLedger } from "../../../provider/reconcile/ledger";
 import { type Plan, plan, planUndo, type Request, satisfied } from "../../../provider/reconcile/plan";
@@ -167,6 +168,33 @@ describe("a script", () => {
         expect(host.probe().sum).toBe(first);
         host.write("state/address", line(5).replace(" dynamic", ""));
         expect(host.probe().sum).toBe(first);
+        const advertised = (seconds: number) =>
+            `default via fe80::1 dev eth0 proto ra expires ${seconds}sec pref high\n`;
+        host.write("state/route6", advertised(1800));
+        const second = host.probe().sum;
+        expect(second).not.toBe(first);
+        host.write("state/route6", advertised(1799));
+        expect(host.probe().sum).toBe(second);
+    });
+
+    promise("a default route is taken over and comes back as it was, or goes where there was none", () => {
+        for (const before of ["", "default via 10.0.0.9 dev eth0 proto dhcp src 10.0.0.21 \n"]) {
+            fresh();
+            if (before !== "") host.write("state/route", before);
+            const up = carryOut(host, create({ wants: [defaultRoute("10.0.0.1")] }));
+            expect([kept(up.made, up.state), host.read("state/route")]).toEqual([
+                true,
+                "default via 10.0.0.1 dev eth0 proto static \n",
+            ]);
+            const down = carryOut(host, remove());
+            expect([kept(down.made, down.state), host.read("state/route")]).toEqual([true, before]);
+        }
+    });
+
+    promise("default routes are looked at only where somebody has to do with them", () => {
+        fresh();
+        host.batch({ groups: ["ipvs"] });
+        expect(host.log().filter((line) => line.includes("route show"))).toEqual([]);
     });
 
     promise("a step that fails stops what follows, its status and words come back, and the claims stay", () => {
@@ -796,12 +824,14 @@ describe("at boot", () => {
     });
 
     promise(
-        "after systemd-networkd has read a changed file, addresses come back, and only then and only they",
+        "after systemd-networkd has read a changed file, addresses and routes come back, and only then and only they",
         () => {
             fresh();
             const network = () => host.run(`set -- network\n${bootScript}`);
-            place(made([...rules, want("address", VIP, { deprecated: false })]));
+            place(made([...rules, defaultRoute("10.0.0.1"), want("address", VIP, { deprecated: false })]));
             boot();
+            const route = host.read("state/route");
+            expect(route).toMatch(/via 10\.0\.0\.1/);
             const address = host.read("state/address");
             const dropped = address.replace(/.*192\.0\.2\.100.*\n/, "");
             // By hand: no file has changed.
@@ -813,7 +843,9 @@ describe("at boot", () => {
             host.write("etc/systemd/network/10-eth0.network", "[Match]\n");
             network();
             host.write("state/address", dropped);
+            host.write("state/route", "");
             expect([network().status, host.read("state/address"), host.read("state/table")]).toEqual([0, address, ""]);
+            expect(host.read("state/route")).toBe(route);
             host.write("state/address", dropped);
             expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
         },

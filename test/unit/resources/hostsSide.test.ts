@@ -70,6 +70,17 @@ describe("the size of segments", () => {
     });
 });
 
+test("by nat a gateway that is declared is the host's default route of its family, and else none is touched", () => {
+    const nat = { forwarding: "nat" };
+    expect(wants("realServer", { ...nat, gateway: "192.0.2.10" }, server())).toEqual({
+        "route ipv4/default": "default via 192.0.2.10 proto static",
+    });
+    expect(
+        wants("realServer", { ...nat, service: web6, address: "2001:db8::21", gateway: "2001:DB8::10" }),
+    ).toMatchObject({ "route ipv6/default": "default via 2001:db8::10 proto static metric 1" });
+    expect(wants("realServer", nat, server())).toEqual({});
+});
+
 test("a real server that redirects has neither the VIP nor settings for it", () => {
     const own = wants("realServer", { forwarding: "dr", accept: "redirect" }, server());
     expect(own).toEqual({ "table inet pulumi_lvs": "1", "redirect ipv4/tcp/192.0.2.100/80": "192.0.2.21" });

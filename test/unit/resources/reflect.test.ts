@@ -5,7 +5,7 @@ import { destinationValue } from "../../../provider/inputs/realServer";
 import { type InlineService, serviceValue } from "../../../provider/inputs/service";
 import { parseServiceKey } from "../../../provider/ipvs/model";
 import type { Value } from "../../../provider/kinds";
-import { reflectDirector, reflectRule, reflectService } from "../../../provider/resources/reflect";
+import { reflectDirector, reflectGateway, reflectRule, reflectService } from "../../../provider/resources/reflect";
 import { destinations, serviceKeys, serviceValues } from "../ipvs/arbitraries";
 
 const found = (entries: Record<string, unknown>) => new Map(Object.entries(entries) as [string, Value | undefined][]);
@@ -34,6 +34,17 @@ describe("whatever was found, the shown properties say exactly that:", () => {
             }),
         );
     });
+});
+
+test("a default route is shown by its router, one that is gone or goes several ways by none", () => {
+    const shown = (route: Value | undefined) =>
+        reflectGateway({ gateway: "10.0.0.1" }, new Map([["route ipv4/default", route]])).gateway;
+    expect(shown("default via 10.0.0.9 dev eth0 proto dhcp")).toBe("10.0.0.9");
+    expect(shown(undefined)).toBeUndefined();
+    expect(shown("default proto static nexthop via 10.0.0.8 dev eth0 weight 1")).toBeUndefined();
+    expect(reflectGateway({ gateway: "10.0.0.1" }, found({})).gateway).toBe("10.0.0.1");
+    const none: { gateway?: string } = {};
+    expect(reflectGateway(none, found({ "route ipv4/default": "default via 10.0.0.9 dev eth0" }))).toBe(none);
 });
 
 test("what does not differ is shown as it was written", () => {
