@@ -3,6 +3,7 @@
  * the order of creation (real server, then director): what sends traffic is told last, and first when it ends.
  */
 
+import { sameValue } from "../ipvs/model";
 import { type Group, kindOf, type Value } from "../kinds";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
@@ -111,9 +112,9 @@ export async function update(
  */
 function turned(former: HostPart[], part: HostPart): string[] {
     if (part.role !== "director") return [];
-    const way = ({ value }: { value: Value }) => {
+    const way = ({ value }: { value: Value }): Value => {
         const { forwarding, tunnel } = value as Record<string, Value>;
-        return JSON.stringify([forwarding, tunnel]);
+        return [forwarding ?? null, tunnel ?? null];
     };
     const before = former.filter(({ role }) => role === "director").flatMap((old) => old.wants(undefined));
     return part
@@ -121,7 +122,8 @@ function turned(former: HostPart[], part: HostPart): string[] {
         .filter(({ kind }) => kind === "destination")
         .filter((want) =>
             before.some(
-                ({ kind, key, value }) => kind === want.kind && key === want.key && way({ value }) !== way(want),
+                ({ kind, key, value }) =>
+                    kind === want.kind && key === want.key && !sameValue(way({ value }), way(want)),
             ),
         )
         .map(({ key }) => key);
@@ -170,10 +172,8 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
         const wants = part.wants(state);
         if (wants.length === 0) continue;
         if (file !== undefined) traces++;
-        else
-            drift[`ledger on ${hostOf(part, around).name}`] = state.unreadable.has(fileName(identity))
-                ? "damaged"
-                : "absent";
+        const trouble = troubleOf(state, identity);
+        if (trouble !== undefined) drift[`ledger on ${hostOf(part, around).name}`] = trouble;
         for (const foreign of foreignServers(state, wants)) {
             around.say(
                 `note: ${hostOf(part, around).name}: ${foreign} is on a service of ours, and nobody declared it`,
@@ -200,6 +200,15 @@ export async function read(identity: Identity, parts: HostPart[], around: Surrou
         }
     }
     return { states, gone: traces === 0, drift: traces === 0 ? {} : drift, found };
+}
+
+/** What is wrong with the ledger file of a resource; an update writes it anew. */
+function troubleOf({ ledger, unreadable }: HostState, identity: Identity): string | undefined {
+    const name = fileName(identity);
+    const file = ledger.get(name);
+    if (file === undefined) return unreadable.has(name) ? "damaged" : "absent";
+    // A `--replace` whose create was killed before its answer: the state's token would release nothing.
+    return file.token === identity.token ? undefined : "taken over by a create whose answer was lost";
 }
 
 /** Real servers on the services that are wanted here which no ledger file claims. */

@@ -198,6 +198,19 @@ describe("whoever a resource is called, its objects stay:", () => {
         await clearUp();
     });
 
+    test("a --replace whose answer was lost: a refresh tells it, and an update takes it back", async () => {
+        const web = await create("VirtualService", service());
+        await provider.create("VirtualService", service());
+        await provider.stop();
+        provider = await start();
+        expect(await drift(web)).toEqual({
+            [`ledger on dir (root@127.0.0.1:${lab.hosts["dir"]!.port})`]:
+                "taken over by a create whose answer was lost",
+        });
+        expect(await drift(await update(web, service()))).toEqual({});
+        await clearUp();
+    });
+
     test("a create that was killed before its answer, and then comes again", async () => {
         const lock = await holdLock("dir");
         const killed = await start();
