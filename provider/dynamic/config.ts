@@ -1,5 +1,6 @@
 /** The provider's configuration: what `configure` is given, read when it is used. */
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { stackOf } from "../reconcile/ledger";
 import { type Connection, connectionSchema } from "../ssh/connection";
 
@@ -35,18 +36,43 @@ export function readConfig(saved: (key: string) => string | undefined, stackFile
     return { hosts: readHosts(saved("lvs:hosts")), onUnreachable, commandTimeout };
 }
 
-/** The file of a stack, in the program's directory: that is where the engine starts its plugins. */
+/** The name of a stack's file. */
 export function stackFileOf(owner: string): string {
     return `Pulumi.${stackOf(owner).split("/").at(-1) ?? ""}.yaml`;
 }
 
 /** One plain value under `config:`; undefined where the file is not there or does not say. */
 function plainSetting(file: string | undefined, key: string): string | undefined {
-    // Where `main` names a directory below the project's, the engine starts its plugins there.
-    const path = file === undefined || file.includes("/") ? undefined : [file, `../${file}`].find(existsSync);
+    if (file === undefined || file.includes("/")) return undefined;
+    const path = projectDirectories()
+        .map((directory) => join(directory, file))
+        .find(existsSync);
     if (path === undefined) return undefined;
     const line = new RegExp(`^ +["']?${key}["']?: *["']?([A-Za-z0-9.]+)["']? *$`, "m");
     return line.exec(readFileSync(path, "utf8"))?.[1];
+}
+
+/**
+ * Where the stack's file may be: where the engine runs, and where it starts its plugins, which is the project's
+ * directory, or one below by the project's `main`. An inline program of the Automation API has a `main` anywhere.
+ */
+function projectDirectories(): string[] {
+    return [...engineDirectory(), ".", ".."];
+}
+
+/** The directory of the process of the engine, which is an ancestor of this one; nowhere but on Linux. */
+function engineDirectory(): string[] {
+    let pid = process.ppid;
+    for (let generation = 0; generation < 4; generation++) {
+        try {
+            const [, program, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+            if (program === "pulumi") return [`/proc/${pid}/cwd`];
+            pid = Number(parent);
+        } catch {
+            break;
+        }
+    }
+    return [];
 }
 
 /** `lvs:hosts` is a structured value or a JSON string; the engine hands over JSON in both cases. */

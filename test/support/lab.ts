@@ -2,7 +2,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export const root = join(__dirname, "..", "..");
@@ -51,10 +52,16 @@ export async function startLab(hostsFile: string): Promise<Lab> {
         hosts: Record<string, LabHost>;
         knownHosts: string;
     };
+    const sockets = mkdtempSync(join(tmpdir(), "lvs-"));
     const run = (host: string, script: string): Promise<Result> =>
         new Promise((resolve, reject) => {
             const { host: address, port, user, privateKeyPath } = hosts[host] ?? fail(`no lab host ${host}`);
-            const options = [`UserKnownHostsFile=${knownHosts}`, "BatchMode=yes", "LogLevel=ERROR"];
+            const options = [
+                ...[`UserKnownHostsFile=${knownHosts}`, "BatchMode=yes", "LogLevel=ERROR"],
+                // One handshake for each host: it is what costs an emulated processor most.
+                ...["ControlMaster=auto", `ControlPath=${sockets}/%p`, "ControlPersist=yes"],
+                ...["ServerAliveInterval=10", "ServerAliveCountMax=6"],
+            ];
             const ssh = spawn("ssh", [
                 ...["-F", "none", "-i", privateKeyPath, "-p", String(port)],
                 ...options.flatMap((option) => ["-o", option]),
@@ -104,8 +111,13 @@ export async function startLab(hostsFile: string): Promise<Lab> {
             ),
         down: () =>
             new Promise((resolve) => {
-                child.once("close", () => resolve());
-                if (child.exitCode !== null) resolve();
+                const end = () => {
+                    // What shared the connections ends with the hosts.
+                    rmSync(sockets, { recursive: true, force: true });
+                    resolve();
+                };
+                child.once("close", end);
+                if (child.exitCode !== null) end();
                 child.stdin?.end();
             }),
     };

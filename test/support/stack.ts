@@ -13,7 +13,7 @@ export interface TestStack {
     use(program: PulumiFn): Promise<void>;
     /** What an operation would do or did, without the unchanged: `{ create: 2, update: 1 }`. */
     preview(options?: { refresh?: boolean }): Promise<Summary>;
-    up(options?: { refresh?: boolean; replace?: string[] }): Promise<Summary>;
+    up(options?: { refresh?: boolean; replace?: string[]; diff?: boolean }): Promise<Summary>;
     refresh(): Promise<Summary>;
     destroy(): Promise<Summary>;
     /** All that the engine has said so far, errors included. */
