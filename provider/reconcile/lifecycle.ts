@@ -77,7 +77,10 @@ export async function update(
     return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const outcomes = new Map<HostPart, Outcome>();
         for (const part of parts) {
-            const isNew = !former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
+            // Where it had nothing so far, no ledger file is missing: what is there now is what it finds.
+            const isNew = !former.parts.some(
+                (old) => hostOf(old, around) === hostOf(part, around) && old.wants(undefined).length > 0,
+            );
             const phase =
                 part.role === "director" && !isNew && turned(former.parts, part).length === 0 ? "all" : "claim";
             outcomes.set(part, await carryOut(doing, part, phase, isNew, formerly));

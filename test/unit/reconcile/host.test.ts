@@ -6,6 +6,7 @@ import { fileName } from "../../../provider/reconcile/ledger";
 import {
     create as createResource,
     type HostPart,
+    remove as removeResource,
     type Surroundings,
     update,
 } from "../../../provider/reconcile/lifecycle";
@@ -318,6 +319,17 @@ describe("over several hosts", () => {
         expect(sandboxes.get(rs2)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("1\n");
         await update(identity, { identity, parts: [part(rs2, wants)] }, [part(rs1, wants)], manner, around());
         expect(sandboxes.get(rs2)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
+    });
+
+    test("an update that begins to want something of a host gives back what it found there", async () => {
+        const [rs1] = names();
+        const [nothing, something] = [[], [want("sysctl", SYSCTL, "1")]].map((wants) => [part(rs1, wants)]);
+        await createResource(identity, nothing!, manner, around());
+        await update(identity, { identity, parts: nothing! }, something!, manner, around());
+        expect(sandboxes.get(rs1)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("1\n");
+        await removeResource(identity, something!, manner, around());
+        expect(sandboxes.get(rs1)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
+        expect(said).toEqual([]);
     });
 
     test("what a former forwarding method needs stays until its connections are over, and then goes", async () => {
