@@ -33,7 +33,7 @@ export const addressKind: Kind<AddressValue> = {
             run: ["ip", "addr", have === undefined ? "add" : "change", address, "dev", device, ...flags],
         };
         return announced(device) && want.silent !== true
-            ? [add, { script: ANNOUNCE, words: [device, plain(address)] }]
+            ? [add, { script: family === "ipv6" ? ANNOUNCE6 : ANNOUNCE4, words: [device, plain(address)] }]
             : [add];
     },
     unset: (key) => {
@@ -83,18 +83,41 @@ export function announced(device: string): boolean {
     return device !== "lo" && !device.startsWith(DEVICE_PREFIX);
 }
 
+/** Tells the segment where the address is now: gratuitous ARP, in the background, closed off from the caller's channels. */
+const ANNOUNCE4 = `
+command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
+(arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &)
+exit 0`.trim();
+
 /**
- * Tells the segment where the address is now: gratuitous ARP, in the background, closed off from the caller's channels.
- * An IPv6 address is told by a neighbour solicitation from it for each router, which updates their caches.
+ * The same for IPv6, by unsolicited neighbour advertisements with the override flag (RFC 4861, 7.2.6), from which a
+ * neighbour whose entry still counts as reachable learns the new place too. No program of Debian's sends one, but every
+ * Debian has a perl with sockets (perl-base). A host without it asks for each neighbour that it knows anew, from the
+ * address: a neighbour takes the new place from such a question, but not from a mere packet.
  */
-const ANNOUNCE = `
-case $2 in
-*:*) for r in $(ip -6 neigh show dev "$1" 2>/dev/null | sed -n 's/^\\([^ ]*\\) .*lladdr.*/\\1/p' | head -n 16); do
-        (ping -6 -c 1 -W 1 -I "$2" "$r" >/dev/null 2>&1 &)
-    done ;;
-*) command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
-    (arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &) ;;
-esac
+const ANNOUNCE6 = `
+{
+command -v perl && perl -MSocket=:all - "$1" "$2" <<\\PERL && exit
+my ($d, $vip) = ($ARGV[0], inet_pton(AF_INET6, $ARGV[1]));
+my ($mac, $index, $router) = map { open my $f, "<", $_ or exit 1; scalar <$f> }
+    "/sys/class/net/$d/address", "/sys/class/net/$d/ifindex", "/proc/sys/net/ipv6/conf/$d/forwarding";
+$mac =~ tr/0-9a-f//cd;
+exit 1 if length $mac != 12;
+socket my $s, AF_INET6, SOCK_RAW, 58 or exit 1; # ICMPv6
+setsockopt $s, 41, 18, 255 or exit 1; # IPV6_MULTICAST_HOPS, or nobody takes it
+bind $s, pack_sockaddr_in6(0, $vip) or exit 1;
+my $na = pack "CCnNa16CCH12", 136, 0, 0, 0x20000000 | ($router > 0) << 31, $vip, 2, 1, $mac;
+for (1 .. 3) {
+    send $s, $na, 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, "ff02::1"), $index) or exit 1;
+    sleep 1 if $_ < 3;
+}
+PERL
+for r in $(ip -6 neigh show dev "$1" | sed -n 's/^\\([^ ]*\\) .*lladdr.*/\\1/p' | head -n 16); do
+    ip -6 neigh del "$r" dev "$1"
+    case $r in fe80:*) r=$r%$1 ;; esac
+    ping -6 -c 1 -W 1 -I "$2" "$r" &
+done
+} </dev/null >/dev/null 2>&1 &
 exit 0`.trim();
 
 /** Nothing to do where it is there already; else waits a little for an interface that is being brought up. */
@@ -104,7 +127,7 @@ d=$1; a=$2; p=$3; shift 3
 n=0
 until [ -n "$(ip -o link show dev "$d" up 2>/dev/null)" ] || [ $n -ge 5 ]; do n=$((n + 1)); sleep 1; done`;
 
-const ANNOUNCED = `sh -c '${ANNOUNCE.replaceAll("'", "'\\''")}' sh "$d" "$a"`;
+const announcing = (script: string) => `sh -c '${script.replaceAll("'", "'\\''")}' sh "$d" "$a"`;
 
 /** Adds and announces an IPv4 address unless somebody on the segment answers for it (RFC 5227 probe). */
 const UNANSWERED4 = `${ABSENT_AND_UP}
@@ -117,7 +140,7 @@ if command -v arping >/dev/null 2>&1 && case $(ip -o link show dev "$d" 2>/dev/n
     esac
 fi
 ip addr add "$p" dev "$d" || exit
-${ANNOUNCED}`.trim();
+${announcing(ANNOUNCE4)}`.trim();
 
 /**
  * The same for IPv6, by the kernel's duplicate address detection: until it is over, the address is tentative and the
@@ -134,4 +157,4 @@ while [ $n -lt 5 ]; do
     *) ip addr change "$p" dev "$d" nodad "$@"; break ;;
     esac
 done
-${ANNOUNCED}`.trim();
+${announcing(ANNOUNCE6)}`.trim();

@@ -85,13 +85,8 @@ ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.9:80 -g -w 9 -x 0 -y 0
 ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.21:80 -g -w 21 -x 0 -y 0
 # address 192.0.2.100/32 on eth0 (VirtualService web)
 ip addr add 192.0.2.100/32 dev eth0
-sh -c 'case $2 in
-*:*) for r in $(ip -6 neigh show dev "$1" 2>/dev/null | sed -n '\\''s/^\\([^ ]*\\) .*lladdr.*/\\1/p'\\'' | head -n 16); do
-        (ping -6 -c 1 -W 1 -I "$2" "$r" >/dev/null 2>&1 &)
-    done ;;
-*) command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
-    (arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &) ;;
-esac
+sh -c 'command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
+(arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &)
 exit 0' sh eth0 192.0.2.100
 ;;
 *) echo "usage: sh $0 HOST, where HOST is one of:" 'web21.example.com' 'web9.example.com' 'lb1' >&2; exit 2 ;;

@@ -214,6 +214,7 @@ case "$*" in
     grep " $2 .*inet6* $4/" $R/state/address || : ;;
 "-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
 "addr change "*) ;;
+"-6 neigh show dev "*) echo "fe80::1 lladdr 02:00:00:00:00:01 router STALE"; echo "2001:db8::9 FAILED" ;;
 "-4 -o route show default") cat $R/state/route 2>/dev/null ;;
 "-6 -o route show default") cat $R/state/route6 2>/dev/null ;;
 "-4 route replace default via "*) shift 3; case " $* " in *" dev "*) ;; *) v=$3; shift 3; set -- default via $v dev eth0 "$@" ;; esac; echo "$* " > $R/state/route ;;
@@ -234,6 +235,7 @@ case "$*" in
 esac`,
     arping: "exit 0",
     ping: "exit 0",
+    perl: "cat > $R/state/perl",
     systemctl: `${failing}
 case "$*" in
 *enable*) mkdir -p $R/etc/systemd/system/multi-user.target.wants; ln -sf ../pulumi-lvs.service $R/etc/systemd/system/multi-user.target.wants/ ;;

@@ -1,6 +1,7 @@
 /** The scripts, run for real under every shell that a host may have, in a scratch directory. */
 import { spawnSync } from "node:child_process";
 import * as fc from "fast-check";
+import { kindOf } from "../../../provider/kinds";
 import { bootFiles, bootValue, LEDGER_DIRECTORY } from "../../../provider/kinds/bootFiles";
 import { defaultRoute } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
@@ -175,6 +176,26 @@ describe("a script", () => {
         expect(second).not.toBe(first);
         host.write("state/route6", advertised(1799));
         expect(host.probe().sum).toBe(second);
+    });
+
+    promise("an IPv6 VIP is advertised; where perl cannot do that, each known neighbour is asked from it", async () => {
+        fresh();
+        const add = kindOf("address").set("eth0/2001:db8::100/128", { deprecated: true }, undefined);
+        const done = async (line: string) => {
+            for (let n = 0; n < 200 && !host.read("state/log").includes(`${line}\n`); n++) {
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+            return host.log();
+        };
+        const advertising = "perl -MSocket=:all - eth0 2001:db8::100";
+        expect(host.run(commandLine(add))).toMatchObject({ status: 0, stdout: "", stderr: "" });
+        expect((await done(advertising)).filter((line) => /^(perl|ping)/.test(line))).toEqual([advertising]);
+        host.program("perl", "exit 1");
+        const asking = "ping -6 -c 1 -W 1 -I 2001:db8::100 fe80::1%eth0";
+        expect(host.run(commandLine(add.slice(1))).status).toBe(0);
+        const log = await done(asking);
+        expect(log.indexOf("ip -6 neigh del fe80::1 dev eth0")).toBeGreaterThan(log.indexOf(advertising));
+        expect(log.filter((line) => line.startsWith("ping"))).toEqual([asking]);
     });
 
     promise("a default route is taken over and comes back as it was, or goes where there was none", () => {
