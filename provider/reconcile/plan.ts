@@ -211,7 +211,10 @@ function unclaimed(request: Request, state: HostState): string[] {
         .map(({ kind, key }) => kindOf(kind).describe(key));
 }
 
-/** The file while a real server is drained: it keeps the deadline, so that a later attempt goes on waiting. */
+/**
+ * The file while real servers are drained: it keeps the deadline, so that a later attempt goes on waiting, and a reboot
+ * in between brings them back with weight 0.
+ */
 function draining(
     file: LedgerFile | undefined,
     base: LedgerFile | undefined,
@@ -221,13 +224,19 @@ function draining(
 ): LedgerFile | undefined {
     const step = steps.find((each) => each.drained);
     if (file === undefined || step === undefined) return file;
+    const quiet = new Set(steps.filter((each) => each.drained).map(({ key }) => key));
+    const claims = file.claims.map((claim) =>
+        claim.kind === "destination" && quiet.has(claim.key)
+            ? { ...claim, command: bootCommand(claim.kind, claim.key, atRest(claim.value)) }
+            : claim,
+    );
     const begun = base?.draining;
     const until = hostTime(state) + request.drain;
     // A clock that was set back meanwhile would else have it wait for as long as that.
     if (begun !== undefined && steps.some((each) => each.drained && each.key === begun.key)) {
-        return { ...file, draining: { key: begun.key, until: Math.min(begun.until, until) } };
+        return { ...file, claims, draining: { key: begun.key, until: Math.min(begun.until, until) } };
     }
-    return { ...file, draining: { key: step.key, until } };
+    return { ...file, claims, draining: { key: step.key, until } };
 }
 
 /** A service whose last real server goes refuses everybody: worth a word. */

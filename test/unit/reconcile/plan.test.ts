@@ -585,6 +585,17 @@ describe("draining", () => {
         expect(other.steps.find((each) => each.key === next)?.drained).toBe(true);
     });
 
+    test("a reboot on the way brings the real server back with weight 0; wanted again, with its own", () => {
+        const command = (host: HostState) =>
+            [...host.ledger.values()][0]!.claims.find((claim) => claim.kind === "destination")!.command;
+        const drained = busy(remove({ drain: 30 }), up);
+        expect([command(up), command(drained)]).toEqual([
+            expect.stringMatching(/ -w 1\b/),
+            expect.stringMatching(/ -w 0\b/),
+        ]);
+        expect(command(carryOut(requestOf({ wants: serviceWants(), drain: 30 }), drained))).toBe(command(up));
+    });
+
     test("a real server that is wanted again gets its weight back and loses its deadline", () => {
         const made = plan(
             requestOf({ wants: serviceWants(), drain: 30 }),
