@@ -133,6 +133,7 @@ function objectLines({ want: { kind, key, value, leave }, resources: owners, pla
     }
     const commands = row.set(key, value, undefined).map((action: Action) => commandLine([action]));
     const said = comment("#", [`${row.describe(key)}${later} (${who.join(", ")})`]);
+    if (kind === "table") said.push("# A host that has no nft gets the same by iptables and ip6tables.");
     if (assumed) said.push("# Assumed, for an interface with an MTU of 1500: only this host says.");
     if (placeholder === undefined) return [...said, ...commands];
     return [

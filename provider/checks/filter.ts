@@ -19,6 +19,7 @@ interface Traffic {
 interface Chain {
     /** The table's: ip, ip6 or inet. */
     family: string;
+    /** In a person's words. */
     name: string;
     drops: boolean;
     rules: string[];
@@ -31,7 +32,7 @@ export function inputFindings(
     view: HostView,
     at: string,
 ): Finding[] {
-    const chains = chainsOf(view);
+    const chains = [...nftChains(view), ...iptablesChains(view)];
     const traffic: [Traffic, string][] =
         "protocol" in id
             ? [[id, below(at, "port")]]
@@ -43,14 +44,14 @@ export function inputFindings(
             finding(
                 "LVS-INPUT-DROP",
                 property,
-                `the input chain of the nftables table "${chain.name}" drops ${each.protocol} for ${hostPort(each.address, each.port)} before IPVS sees it: let it in`,
+                `the input chain of ${chain.name} drops ${each.protocol} for ${hostPort(each.address, each.port)} before IPVS sees it: let it in`,
             ),
         ];
     });
 }
 
 /** The filter chains at the input hook, out of `nft list ruleset`. */
-function chainsOf(view: HostView): Chain[] {
+function nftChains(view: HostView): Chain[] {
     const chains: Chain[] = [];
     let [family, name] = ["", ""];
     for (const line of lines(view.probe, "input").map((each) => each.trim())) {
@@ -63,7 +64,7 @@ function chainsOf(view: HostView): Chain[] {
                 Number(isFilter?.[1]?.replace(/^filter( \+ )?/, "0").replace("srcnat", "100")) >= IPVS_PRIORITY;
             chains.push({
                 family: isFilter === null || late ? "" : family,
-                name: `${family} ${name}`,
+                name: `the nftables table "${family} ${name}"`,
                 drops: /policy drop;/.test(line),
                 rules: [],
             });
@@ -71,6 +72,43 @@ function chainsOf(view: HostView): Chain[] {
     }
     return chains;
 }
+
+/** The chain INPUT of a host without nft, out of `iptables-save` and `ip6tables-save`, in nft's words. */
+function iptablesChains(view: HostView): Chain[] {
+    const chains: Chain[] = [];
+    let tool = "";
+    for (const line of lines(view.probe, "input.iptables")) {
+        const policy = /^:INPUT (\S+)/.exec(line)?.[1];
+        if (/^ip6?tables$/.test(line)) tool = line;
+        else if (policy !== undefined) {
+            const family = tool === "ip6tables" ? "ip6" : "ip";
+            chains.push({ family, name: tool, drops: policy === "DROP", rules: [] });
+        } else chains.at(-1)?.rules.push(inNftWords(line));
+    }
+    return chains;
+}
+
+/** What a rule of iptables says of interface, state and ports; what else it says stays as it is, and is not understood. */
+function inNftWords(line: string): string {
+    const rule = line.replace(/^-A INPUT ?/, "").replace(/-m comment --comment ("(\\.|[^"\\])*"|\S+) ?/g, "");
+    const [, matches = "", target = ""] = /^(.*?) ?-[jg] (\S+)/.exec(rule) ?? [];
+    const said = matches
+        .replace(/-i lo\b/, 'iifname "lo"')
+        .replace(
+            /-m (?:conntrack --ctstate|state --state) (\S+)/,
+            (_, states: string) => `ct state ${states.toLowerCase()}`,
+        )
+        .replace(/-p (\w+) -m (?:\w+ --dport|multiport --dports) (\S+)/, (_, protocol, ports: string) => {
+            const list = ports.replaceAll(":", "-");
+            return `${protocol} dport ${list.includes(",") ? `{ ${list.replaceAll(",", ", ")} }` : list}`;
+        });
+    const verdict = verdicts[target] ?? (passing.has(target) ? "" : `jump ${target}`);
+    return [said, verdict].filter((part) => part !== "").join(" ");
+}
+
+const verdicts: Record<string, string> = { ACCEPT: "accept", DROP: "drop", REJECT: "reject", RETURN: "return" };
+/** Targets that let a packet go on to the next rule; others are chains, or not known. */
+const passing = new Set(["", "LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "AUDIT"]);
 
 /** IPVS's own place at the hook (NF_IP_PRI_NAT_SRC - 2). */
 const IPVS_PRIORITY = 98;

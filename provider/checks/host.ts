@@ -1,4 +1,5 @@
 /** What a host shows before anything is done there: what is wanted of it and it cannot give. */
+import { kindOf } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import { fact, lines } from "../kinds/probe";
@@ -30,24 +31,32 @@ function rights({ probe }: HostView): Finding[] {
     ];
 }
 
-/** The program that a kind is set with, and the Debian package that has it. */
-const programs: Record<string, { tool: string; hint: string }> = {
-    service: { tool: "ipvsadm", hint: "install it (Debian: ipvsadm)" },
-    destination: { tool: "ipvsadm", hint: "install it (Debian: ipvsadm)" },
-    table: { tool: "nft", hint: "install it (Debian: nftables)" },
-    address: { tool: "ip", hint: "install it (Debian: iproute2)" },
-    route: { tool: "ip", hint: "install it (Debian: iproute2)" },
-    module: { tool: "modprobe", hint: "install it (Debian: kmod)" },
-    boot: { tool: "systemctl", hint: "this host has no systemd: set `persistAcrossReboot: false`" },
+/** What to do where a program is missing: the Debian package that has it. */
+const remedies: Record<string, string> = {
+    ipvsadm: "install it (Debian: ipvsadm)",
+    nft: "install nftables (or iptables; for IPv6 with ip6tables)",
+    ip: "install it (Debian: iproute2)",
+    modprobe: "install it (Debian: kmod)",
+    systemctl: "this host has no systemd: set `persistAcrossReboot: false`",
 };
 
+/** The program that an object is set with. */
+function toolOf({ kind, key }: Want): string | undefined {
+    const { tool } = kindOf(kind);
+    const own = typeof tool === "function" ? tool(key) : tool;
+    return own ?? { module: "modprobe", boot: "systemctl" }[kind];
+}
+
 function tools({ probe }: HostView, wants: Want[]): Finding[] {
-    const needed = new Map(
-        wants.flatMap(({ kind }) => (kind in programs ? [[programs[kind]!.tool, programs[kind]!]] : [])),
+    const missing = [...new Set(wants.map(toolOf))].flatMap((tool) =>
+        tool !== undefined && tool in remedies && fact(probe, `tool.${tool}`) === undefined ? [tool] : [],
     );
-    const missing = [...needed.values()].filter(({ tool }) => fact(probe, `tool.${tool}`) === undefined);
-    const findings = missing.map(({ tool, hint }) =>
-        finding(tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL", "", `the host has no \`${tool}\`: ${hint}`),
+    const findings = missing.map((tool) =>
+        finding(
+            tool === "systemctl" ? "LVS-NO-SYSTEMD" : "LVS-TOOL",
+            "",
+            `the host has no \`${tool}\`: ${remedies[tool]}`,
+        ),
     );
     const announces = wants.some(
         ({ kind, key, value }) =>

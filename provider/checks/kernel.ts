@@ -64,6 +64,7 @@ const options = [
     { item: "GUE decapsulation by tunnel devices over IPv6", config: "IPV6_FOU_TUNNEL" },
 ];
 
+/** The programs that a host needs, beside ipvsadm; a packet filter is one of two. */
 const tools = ["ip", "nft", "flock", "timeout", "arping", "modprobe", "systemctl"];
 
 /** The whole checklist of a host. `asked`: what its ledger says that it should have. */
@@ -80,12 +81,7 @@ export function checklist(view: HostView, asked: readonly Asked[] = []): Checkli
         connectionTable(view),
         settingsItem(view),
         ipvsadmItem(view),
-        ...tools.map((tool): ChecklistItem => {
-            const item = `program ${tool}`;
-            return fact(probe, `tool.${tool}`) === undefined
-                ? { item, state: "missing", found: "not on PATH", remedy: `install ${tool}` }
-                : { item, state: "ok", found: "on PATH" };
-        }),
+        ...tools.map((tool) => toolItem(view, tool)),
         ...lines(probe, "facts")
             .filter((line) => line.startsWith("checker="))
             .map(
@@ -97,6 +93,21 @@ export function checklist(view: HostView, asked: readonly Asked[] = []): Checkli
             ),
         ...asked.flatMap((each) => askedItem(view, each)),
     ];
+}
+
+function toolItem({ probe }: HostView, tool: string): ChecklistItem {
+    const item = `program ${tool}`;
+    const has = (name: string) => fact(probe, `tool.${name}`) !== undefined;
+    if (has(tool)) return { item, state: "ok", found: "on PATH" };
+    if (tool === "nft" && has("iptables")) {
+        const both = has("ip6tables");
+        return {
+            ...{ item, state: "ok" },
+            found: `not on PATH: iptables takes its place${both ? "" : ", for IPv4 alone (there is no ip6tables)"}`,
+        };
+    }
+    const remedy = tool === "nft" ? "install nftables (or iptables)" : `install ${tool}`;
+    return { item, state: "missing", found: "not on PATH", remedy };
 }
 
 /** The running kernel and the installed ones: an upgrade that was not booted leaves the running one without modules. */

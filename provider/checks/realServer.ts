@@ -112,9 +112,9 @@ function segmentFindings(inputs: RealServerInputs, view: HostView, director: Hos
     const isTcp = trafficOf(inputs.service).some(({ protocol }) => protocol === "tcp");
     if (tunnel === null || mss === "none" || !isTcp) return [];
     const say = (message: string) => [finding("LVS-TUN-MTU", "tunnel.mss", message)];
-    if (mss === "auto" && !hasFilter(view.probe)) {
+    if (mss === "auto" && !vipsOf(inputs.service).every((vip) => hasFilter(view.probe, vip))) {
         return say(
-            "this host has neither nft nor iptables: clients are not told to send smaller TCP segments, and where ICMP is dropped large uploads stall; install nftables",
+            "this host has neither nft nor iptables (for IPv6: ip6tables): clients are not told to send smaller TCP segments, and where ICMP is dropped large uploads stall; install nftables",
         );
     }
     const sends = director === undefined ? undefined : mtuTo(director, inputs.address);

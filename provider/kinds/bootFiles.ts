@@ -108,9 +108,9 @@ status=$?
 exit $status
 `;
 
-/** What takes away what we set when it is restarted or reloaded (Debian's nftables.conf begins with a flush). */
+/** What takes away what we set when it is restarted or reloaded (Debian's nftables.conf begins with a flush, iptables-restore replaces whole tables). */
 const companions =
-    "networking.service systemd-networkd.service NetworkManager.service nftables.service firewalld.service ufw.service";
+    "networking.service systemd-networkd.service NetworkManager.service nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service ufw.service";
 
 /**
  * Ordered after the network and the packet filter, and after what waits for them to be done; pulled along when one of

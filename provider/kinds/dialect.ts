@@ -1,6 +1,6 @@
 /**
- * What our packet-filter rules are, and what a program that sets them has to say: each program (nft, iptables) is one
- * value of `Dialect`, and every kind of rule works with all of them.
+ * What our packet-filter rules are, and what a program that sets them has to say: each program (nft; iptables and
+ * ip6tables where nft is missing) is one value of `Dialect`, and every kind of rule works with all of them.
  */
 import type { Action } from "./kind";
 import type { Probe } from "./probe";
@@ -16,11 +16,15 @@ export interface Words<V> {
 
 export interface Dialect {
     /** The program. */
-    readonly tool: "nft" | "iptables";
+    readonly tool: "nft" | "iptables" | "ip6tables";
+    /** The only family that it speaks of; undefined: both. */
+    readonly family?: "ipv4" | "ipv6";
     /** What the keys of its objects begin with. */
     readonly prefix: string;
     /** The key of the frame that its rules stand in. */
     readonly frame: string;
+    /** What the answers of a redirected service come from where segment sizes are set: the VIP, or the host's own address. */
+    readonly answersFrom: "vip" | "own";
     readonly table: Words<string>;
     /** A firewall mark for traffic. */
     readonly mark: Words<number>;

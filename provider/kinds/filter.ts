@@ -1,11 +1,13 @@
 /** Our rules in the host's packet filter, and the frame that they stand in. */
 import type { Dialect, Words } from "./dialect";
-import { type Kind, ranks, type Value } from "./kind";
+import { ip6tables, iptables } from "./iptables";
+import { type Kind, type Objects, type Place, ranks, type Value } from "./kind";
 import { nftables } from "./nftables";
 import { fact, type Probe } from "./probe";
-import type { Want } from "./want";
+import type { HostView, Want } from "./want";
 
-const dialects: readonly Dialect[] = [nftables];
+/** In the order in which they are chosen. */
+const dialects: readonly Dialect[] = [nftables, iptables, ip6tables];
 
 type Sort = "table" | "mark" | "masquerade" | "mss" | "redirect";
 
@@ -46,7 +48,10 @@ function filterKind<V extends Value>(
             const { words, key: own } = at(key);
             return words.boot?.(own, want) ?? words.set(own, want, undefined);
         },
-        describe: says,
+        describe: (key) => {
+            const { dialect, key: own } = at(key);
+            return own === dialect.frame || dialect === dialects[0] ? says(own) : `${says(own)} (${dialect.tool})`;
+        },
     };
 }
 
@@ -88,35 +93,59 @@ export const redirectKind = filterKind<string>("redirect", {
     says: (key) => `redirection of ${key}`,
 });
 
-/** Rules of ours with the frame that they need, for the packet filter that a host has; without a view: nft. */
-export function filterWants(view: { probe: Probe } | undefined, rules: Want[]): Want[] {
-    const { prefix, frame } = dialectOf(view);
-    if (rules.length === 0) return [];
+/** Rules of ours with the frames that they need, for the packet filter that a host has; without a view: nft. */
+export function filterWants(view: HostView | undefined, rules: Want[]): Want[] {
+    const placed = rules.map((rule) => ({ rule, dialect: dialectOf(view, rule) }));
     return [
-        { kind: "table", key: frame, value: "1" },
-        ...rules.map((rule): Want => ({ ...rule, key: `${prefix}${rule.key}` })),
+        ...[...new Set(placed.map(({ dialect }) => dialect.frame))].map(
+            (key): Want => ({ kind: "table", key, value: "1" }),
+        ),
+        ...placed.map(({ rule, dialect }): Want => ({ ...rule, key: `${dialect.prefix}${rule.key}` })),
     ];
 }
 
-/** The first program of ours that the host has; where it has none, the first, whose absence is then said. */
-function dialectOf(view: { probe: Probe } | undefined): Dialect {
-    return dialects.find(({ tool }) => view !== undefined && hasTool(view.probe, tool)) ?? dialects[0]!;
+/** From what address a redirected service's answers come, where the size of their segments is set. */
+export function answersFrom(view: HostView | undefined, traffic: string): "vip" | "own" {
+    return dialectOf(view, { kind: "redirect", key: traffic }).answersFrom;
 }
 
-/** Whether the host has a packet filter that we know; one that does not say is taken to have it. */
-export function hasFilter(probe: Probe): boolean {
-    return fact(probe, "release") === undefined || dialects.some(({ tool }) => hasTool(probe, tool));
+/**
+ * The program for a rule. The one by which it is there already, as long as the host has that program: a host that gets
+ * nft later goes on as it is. Else the first of ours that the host has; where it has none, the first, whose absence is
+ * then said.
+ */
+function dialectOf(view: HostView | undefined, { kind, key }: Place): Dialect {
+    if (view === undefined) return dialects[0]!;
+    const able = dialects.filter(({ tool, family }) => hasTool(view.probe, tool) && speaks(family, key));
+    const used = able.find(({ prefix }) => view.objects.get(kind)?.has(`${prefix}${key}`));
+    return used ?? able[0] ?? dialects[0]!;
+}
+
+/** Whether the host has a packet filter that we know for an address; one that does not say is taken to have it. */
+export function hasFilter(probe: Probe, address: string): boolean {
+    return (
+        fact(probe, "release") === undefined ||
+        dialects.some(({ tool, family }) => hasTool(probe, tool) && speaks(family, address))
+    );
+}
+
+/** Whether a program of this family, or of both, speaks of what an address, a network or a key is about. */
+function speaks(family: Dialect["family"], about: string): boolean {
+    return family === undefined || family === (about.includes(":") ? "ipv6" : "ipv4");
 }
 
 function hasTool(probe: Probe, tool: string): boolean {
     return fact(probe, `tool.${tool}`) !== undefined;
 }
 
+/** The keys that a rule may have on a host: one for each packet filter. */
+export function ruleKeys(key: string): string[] {
+    return dialects.map(({ prefix }) => `${prefix}${key}`);
+}
+
 /** The value of a rule on a host, whichever packet filter has it. */
-export function ruleOn(
-    objects: ReadonlyMap<string, ReadonlyMap<string, Value>>,
-    kind: Sort,
-    key: string,
-): Value | undefined {
-    return dialects.map(({ prefix }) => objects.get(kind)?.get(`${prefix}${key}`)).find((each) => each !== undefined);
+export function ruleOn(objects: Objects, kind: Sort, key: string): Value | undefined {
+    return ruleKeys(key)
+        .map((each) => objects.get(kind)?.get(each))
+        .find((each) => each !== undefined);
 }

@@ -106,6 +106,7 @@ export const nftables: Dialect = {
     tool: "nft",
     prefix: "",
     frame: TABLE,
+    answersFrom: "vip",
     table,
     mark,
     masquerade,

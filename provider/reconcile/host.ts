@@ -725,7 +725,7 @@ const remedies: [RegExp, string][] = [
     [/Cannot find device/, "The interface does not exist on this host: see `ip link`."],
     [/Operation not permitted|Permission denied/, "Work as root, or set `sudo: true` in the connection."],
     [
-        /(ipvsadm|nft|ip|modprobe|arping): (command )?not found/,
+        /(ipvsadm|nft|ip6?tables|ip|modprobe|arping): (command )?not found/,
         "Install it on the host (Debian: ipvsadm, nftables, iproute2, kmod, iputils-arping).",
     ],
 ];

@@ -327,7 +327,7 @@ function refuseWithoutTools(request: Request, state: HostState, objects: { kind:
             request.host,
             describe(key),
             `the host has no \`${needed}\``,
-            "Install it on the host (Debian: ipvsadm, nftables, iproute2); nothing was touched.",
+            "Install it on the host (Debian: ipvsadm, nftables or iptables, iproute2); nothing was touched.",
         );
     }
 }

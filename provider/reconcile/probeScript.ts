@@ -9,6 +9,7 @@
  */
 import { ipvsadmOptions } from "../ipvs/gates";
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
+import { CHAINS, FAILED } from "../kinds/iptables";
 import { ipvsListings } from "../kinds/ipvs";
 import { DEVICE_PREFIX } from "../kinds/kind";
 
@@ -42,6 +43,11 @@ const words = (list: readonly string[]) => `${["ipvsadm", ...list].join(" ")} ||
 /** The functions `lvs_probe`, `lvs_inform`, and `lvs_sum FILE`: the checksum of a probe's output, nonce, counters and lifetimes aside. */
 export const probeFunctions = `
 lvs_section() { printf '\\n%s %s\\n' "$LVS_NONCE" "$1"; }
+# Whether iptables has anything to list. Its listing of all tables reads those that are in use, by either backend, where
+# that of one table (-t nat) would load it; and before a backend is loaded there is none.
+lvs_listable() {
+    { [ -d /sys/module/nf_tables ] || [ -e /proc/net/\${1%tables}_tables_names ]; } && command -v $1-save >/dev/null 2>&1
+}
 lvs_probe() {
     lvs_section sysctl
     cd /proc/sys && grep -s . ${settings.join(" ")} $LVS_SETTINGS
@@ -82,6 +88,14 @@ lvs_probe() {
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         nft -n list table inet pulumi_lvs 2>/dev/null
     fi
+    # Without nft, or where a ledger says so, iptables has our rules.
+    if ! command -v nft >/dev/null 2>&1 || grep -qs 'tables PULUMI-LVS' ${LEDGER_DIRECTORY}/*.claims; then
+        for p in iptables ip6tables; do
+            lvs_listable $p || continue
+            lvs_section $p
+            { $p-save 2>/dev/null || echo "${FAILED}"; } | grep -E '^[*]|^(:|-A )${CHAINS}| -j ${CHAINS}|^${FAILED}'
+        done
+    fi
     ;; esac
     case $LVS_GROUPS in *"|route|"*)
     lvs_section route.default
@@ -113,7 +127,7 @@ lvs_inform() {
     printf 'now='; date +%s
     [ -r /etc/os-release ] && (. /etc/os-release; echo "os=$PRETTY_NAME")
     [ -d /run/systemd/system ] && echo systemd=running
-    for t in ipvsadm ip nft iptables flock timeout arping systemctl modprobe cksum sort; do
+    for t in ipvsadm ip nft iptables ip6tables flock timeout arping systemctl modprobe cksum sort; do
         command -v "$t" >/dev/null 2>&1 && echo "tool.$t=yes"
     done
     for c in keepalived ldirectord; do
@@ -135,6 +149,14 @@ lvs_inform() {
     lvs_section input
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table /p;/ hook input /,/^.}/p'
+    fi
+    if ! command -v nft >/dev/null 2>&1; then
+        lvs_section input.iptables
+        for p in iptables ip6tables; do
+            lvs_listable $p || continue
+            echo $p
+            timeout 3 $p-save 2>/dev/null | sed -n '/^[*]filter/,/^COMMIT/{/^:INPUT /p;/^-A INPUT /p;}'
+        done
     fi
     # By any look: what is built in would else seem to be missing.
     lvs_section builtin

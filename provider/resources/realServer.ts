@@ -9,7 +9,7 @@ import { type DestinationValue, destinationKey, serviceKey } from "../ipvs/model
 import { largestSegment } from "../ipvs/tunnels";
 import { addressKey, announced } from "../kinds/address";
 import { trafficKey } from "../kinds/dialect";
-import { filterWants, hasFilter } from "../kinds/filter";
+import { answersFrom, filterWants, hasFilter } from "../kinds/filter";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import { isDummy } from "../kinds/link";
 import { defaultRoute } from "../kinds/route";
@@ -164,16 +164,26 @@ function segmentWants(inputs: RealServerInputs, view: HostView | undefined): Wan
     const given = inputs.tunnel?.mss ?? "auto";
     if (tunnel === null || given === "none") return [];
     const mtu = view === undefined ? ETHERNET_MTU : ownMtu(inputs.address, view);
+    if (given === "auto" && mtu === undefined) return [];
     // A host that has no packet filter is warned about; only a size that was asked for is an error there.
-    const cannot = mtu === undefined || (view !== undefined && !hasFilter(view.probe));
-    if (given === "auto" && cannot) return [];
+    const can = (vip: string) => given !== "auto" || view === undefined || hasFilter(view.probe, vip);
     return trafficOf(inputs.service)
-        .filter(({ protocol }) => protocol === "tcp")
+        .filter(({ protocol, address }) => protocol === "tcp" && can(address))
         .map(({ protocol, address, port }) => ({
             kind: "mss",
-            key: trafficKey(protocol, address, port),
+            key: trafficKey(protocol, answeringAddress(inputs, view, protocol, address, port), port),
             value: given === "auto" ? largestSegment(mtu!, tunnel, inputs.address, address) : given,
         }));
+}
+
+/** The address that the answers of a service come from, where the packet filter sets their size. */
+function answeringAddress(
+    inputs: RealServerInputs,
+    view: HostView | undefined,
+    ...[protocol, address, port]: Parameters<typeof trafficKey>
+): string {
+    const redirected = inputs.accept === "redirect";
+    return redirected && answersFrom(view, trafficKey(protocol, address, port)) === "own" ? inputs.address : address;
 }
 
 /** What a host is taken to have that nobody has looked at. */

@@ -19,6 +19,7 @@ import {
 import { hostMask } from "../ipvs/netmask";
 import type { Value } from "../kinds";
 import { masqueradeKey } from "../kinds/dialect";
+import { ruleKeys } from "../kinds/filter";
 import { defaultRoute, routerOf } from "../kinds/route";
 
 /** What differs on the hosts of a resource, by `kind key`; undefined: it is not there. */
@@ -109,7 +110,9 @@ export function reflectDirector(inputs: DirectorInputs, found: Found): DirectorI
         changed["timeouts"] = mapped(timeouts, (name, value) => found.get(`timeout ${name}`) ?? value);
     }
     if (masquerade !== undefined) {
-        changed["masquerade"] = masquerade.filter((each) => !found.has(`masquerade ${masqueradeKey(each)}`));
+        changed["masquerade"] = masquerade.filter(
+            (each) => !ruleKeys(masqueradeKey(each)).some((key) => found.has(`masquerade ${key}`)),
+        );
     }
     if (sync !== undefined) {
         changed["sync"] = mapped(sync, (role, daemon) => {

@@ -198,14 +198,14 @@ describe("a host", () => {
                 needs: "gue",
             },
         },
-        "without nft": {
+        "without nft and iptables": {
             make: () => aside("mv", "/usr/sbin/nft", "/usr/sbin/iptables"),
             inputs: {
                 ...{ fwmark: 1, vip: { external: true } },
                 marks: [{ protocol: "tcp", address: "10.77.1.100", port: 80 }],
             },
-            ...{ code: "LVS-TOOL", says: /the host has no `nft`: install it/ },
-            doctor: /^MISSING program nft: not on PATH -> install nft$/m,
+            ...{ code: "LVS-TOOL", says: /the host has no `nft`: install nftables \(or iptables/ },
+            doctor: /^MISSING program nft: not on PATH -> install nftables \(or iptables\)$/m,
         },
         "without ip": {
             make: () => aside("mv", "$(readlink -f /sbin/ip)"),

@@ -34,6 +34,10 @@ const web = { director: lb, protocol: "tcp", address: "192.0.2.100", port: 80 };
 const web6 = { director: lb, protocol: "tcp", address: "2001:db8::100", port: 80 };
 const dns = { ...web, protocol: "udp", port: 53 };
 
+/** The chain INPUT of a host that has iptables alone. */
+const input = (policy: string, ...rules: string[]) => ({
+    "input.iptables": `iptables\n:INPUT ${policy} [1:2]\n${rules.map((rule) => `-A INPUT ${rule}\n`).join("")}ip6tables\n:INPUT DROP [0:0]\n`,
+});
 const dir = (inputs: Inputs = {}) => [directorResource as unknown as Resource<never>, { ...lb, ...inputs }] as const;
 const inline = (key: string, fields: Inputs, more: Inputs = {}) => dir({ virtualServices: { [key]: fields }, ...more });
 const vs = (inputs: Inputs = {}, of: Inputs = web) =>
@@ -144,6 +148,18 @@ const raised: Case[] = [
         onLb(
             director({
                 ...table("-A -f 1 -s wlc"),
+                iptables:
+                    '*mangle\n-A PULUMI-LVS-MARK -d 192.0.2.100/32 -p tcp -m comment --comment "ipv4/tcp/192.0.2.100/80" -m tcp --dport 80 -j MARK --set-xmark 0x1/0xffffffff\n',
+            }),
+        ),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        "port",
+        vs(),
+        onLb(
+            director({
+                ...table("-A -f 1 -s wlc"),
                 nft: "table inet pulumi_lvs {\n\tmap marks4 {\n\t\telements = { 192.0.2.100 . 6 . 80 : 0x00000001 }\n\t}\n}\n",
             }),
         ),
@@ -225,6 +241,23 @@ const raised: Case[] = [
         "port",
         vs(),
         onLb(director(filter("meta l4proto tcp tcp dport 80 counter packets 0 bytes 0 drop", "accept"))),
+    ],
+    ["LVS-INPUT-DROP", "port", vs(), onLb(director(input("DROP", "-p tcp -m tcp --dport 22 -j ACCEPT")))],
+    ["LVS-INPUT-DROP", "port", vs(), onLb(director(input("ACCEPT", "-p tcp -m tcp --dport 79:81 -j REJECT")))],
+    [
+        "LVS-INPUT-DROP",
+        "port",
+        vs(),
+        onLb(
+            director(
+                input(
+                    "ACCEPT",
+                    ...["-i lo -j ACCEPT", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-p icmp -j ACCEPT"],
+                    ...['-p tcp -m multiport --dports 22,443 -m comment --comment "all -j ACCEPT" -j ACCEPT', "-j LOG"],
+                    "-j REJECT --reject-with icmp-port-unreachable",
+                ),
+            ),
+        ),
     ],
     ["LVS-DR-ROUTE", "forwarding", rs({ address: "198.51.100.21" }), onLb()],
     ["LVS-DR-ROUTE", 'realServers["198.51.100.21"].forwarding', vs({ realServers: { "198.51.100.21": {} } }), onLb()],
@@ -318,6 +351,13 @@ const raised: Case[] = [
     ["LVS-LOCALNODE", "forwarding", rs({ address: "192.0.2.10", forwarding: "tun" }), onLb()],
     ["LVS-NOT-ROOT", "connection", dir(), onLb(director(factsWith("uid=1000")))],
     ["LVS-TOOL", "", vs(), onLb(director(factsWith("tool.ipvsadm=")))],
+    ["LVS-TOOL", "", dir({ masquerade: [{ source: "10.0.0.0/8" }] }), onLb(director(factsWith("tool.nft=")))],
+    [
+        "LVS-TOOL",
+        "",
+        dir({ masquerade: [{ source: "fd00::/8" }] }),
+        onLb(director(factsWith("tool.nft=", "tool.iptables=yes"))),
+    ],
     ["LVS-NO-SYSTEMD", "", dir(), onLb(director(factsWith("tool.systemctl=")))],
     ["LVS-NO-ARPING", "", vs(), onLb(director(factsWith("tool.arping=")))],
     ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ loadable: "ip_vs\n" }))],
@@ -522,6 +562,10 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ["a filter that lets it in by a range", vs(), onLb(director(filter("tcp dport 1-1023 accept")))],
     ["a filter by a named set", vs(), onLb(director(filter(...ours, "tcp dport @open accept")))],
     ["a filter that drops another port", vs(), onLb(director(filter("tcp dport 8080 drop", "accept")))],
+    ["iptables that let it in", vs(), onLb(director(input("DROP", "-p tcp -m tcp --dport 80 -j ACCEPT")))],
+    ["iptables that drop it of some", vs(), onLb(director(input("ACCEPT", "-s 203.0.113.0/24 -j DROP")))],
+    ["iptables with chains of their own", vs(), onLb(director(input("DROP", "-p tcp -j services")))],
+    ["iptables of another family", vs({}, web6), onLb(director({ "input.iptables": "iptables\n:INPUT DROP [0:0]\n" }))],
     ["a filter with chains of its own", vs(), onLb(director(filter(...ours, "jump services")))],
     ["an ipvsadm of Debian's", rs({ weight: 70000 })],
     ["a setting without a text", dir({ sysctls: { "net.ipv4.vs.est_cpulist": "0-3" } })],

@@ -120,6 +120,18 @@ describe("the checklist", () => {
             remedy: "install ipvsadm",
         });
     });
+    test("takes iptables for a packet filter, where there is no nft, and says what it is not good for", () => {
+        const found = (...tools: string[]) => about("program nft", factsWith("tool.nft=", ...tools));
+        expect(found()).toMatchObject({ state: "missing", remedy: "install nftables (or iptables)" });
+        expect(found("tool.iptables=yes", "tool.ip6tables=yes")).toEqual({
+            ...{ item: "program nft", state: "ok" },
+            found: "not on PATH: iptables takes its place",
+        });
+        expect(found("tool.iptables=yes")).toMatchObject({
+            state: "ok",
+            found: expect.stringContaining("for IPv4 alone"),
+        });
+    });
     test("tells an old kernel by its age", () => {
         expect(about("IPVS with tunnel gre", factsWith("release=5.2.0"))?.state).toBe("missing");
         expect(about("IPVS with tunnel gue", factsWith("release=5.2.0"))?.state).toBe("ok");

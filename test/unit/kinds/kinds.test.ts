@@ -694,6 +694,7 @@ describe("the boot unit", () => {
             ...["networking", "systemd-networkd", "NetworkManager", "nftables", "firewalld", "ufw"].map(
                 (name) => `${name}.service`,
             ),
+            ...["netfilter-persistent", "iptables", "ip6tables"].map((name) => `${name}.service`),
         ]) {
             for (const name of ["After", "PartOf", "ReloadPropagatedFrom", "WantedBy"]) {
                 expect([each, name, listed(name).includes(each)]).toEqual([each, name, true]);
@@ -744,6 +745,21 @@ describe("what a hostile host says", () => {
         ["mark", "open maps", (length) => ({ nft: "\tmap marks4 {\n".repeat(length / 16) })],
         ["mark", "open elements", (length) => ({ nft: `\tmap marks4 {\n${"elements = {".repeat(length / 16)}\n\t}` })],
         ["masquerade", "open comments", (length) => ({ nft: ' masquerade comment "'.repeat(length / 16) })],
+        [
+            "mark",
+            "comments of iptables",
+            (length) => ({ iptables: `*mangle\n-A PULUMI-LVS-MARK ${'--comment "'.repeat(length / 11)}` }),
+        ],
+        [
+            "mark",
+            "targets of iptables",
+            (length) => ({ iptables: `*mangle\n-A PULUMI-LVS-MARK${" -j MARK".repeat(length / 8)}` }),
+        ],
+        [
+            "table",
+            "chains of iptables",
+            (length) => ({ iptables: `*mangle\n${":PULUMI-LVS-MARK - \n".repeat(length / 20)}` }),
+        ],
         ["sysctl", "white space", (length) => ({ sysctl: `net/x:${" \t".repeat(length / 2)}x` })],
         ["link", "backslashes", (length) => ({ link: `1: x: <UP>${"\\ ".repeat(length / 2)}` })],
         ["fou", "ports", (length) => ({ fou: "port ".repeat(length / 8) })],

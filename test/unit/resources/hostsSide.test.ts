@@ -86,6 +86,29 @@ test("a real server that redirects has neither the VIP nor settings for it", () 
     expect(own).toEqual({ "table inet pulumi_lvs": "1", "redirect ipv4/tcp/192.0.2.100/80": "192.0.2.21" });
 });
 
+test("by iptables, which sees answers before they get the VIP back, segments are sized for the real server's own address", () => {
+    const inputs = { forwarding: "tun", accept: "redirect" };
+    const sizes = (view: HostState, more = {}) =>
+        Object.keys(wants("realServer", { ...inputs, ...more }, view)).filter((key) =>
+            /^(mss|redirect|table) /.test(key),
+        );
+    expect(sizes(server())).toEqual([
+        ...["table inet pulumi_lvs", "mss ipv4/tcp/192.0.2.100/80"],
+        "redirect ipv4/tcp/192.0.2.100/80",
+    ]);
+    const only = server(factsWith("tool.nft=", "tool.iptables=yes"));
+    expect(sizes(only)).toEqual([
+        ...["table iptables PULUMI-LVS", "mss iptables ipv4/tcp/192.0.2.21/80"],
+        "redirect iptables ipv4/tcp/192.0.2.100/80",
+    ]);
+    expect(sizes(only, { accept: "address" })).toEqual([
+        "table iptables PULUMI-LVS",
+        "mss iptables ipv4/tcp/192.0.2.100/80",
+    ]);
+    // There is nothing for IPv6 on such a host.
+    expect(sizes(only, { accept: "address", service: web6 })).toEqual([]);
+});
+
 test("by tun its tunnel device gets the real server's own address, without which the kernel drops what comes by it", () => {
     const own = wants("realServer", { forwarding: "tun", accept: "redirect" }, server());
     expect(Object.keys(own).filter((key) => key.startsWith("address "))).toEqual([

@@ -121,3 +121,17 @@ test("a director's own fields and its inline services", () => {
         virtualServices: { "tcp/192.0.2.100:80": { scheduler: "sh", schedulerFlags: ["sh-port"] } },
     });
 });
+
+test("masquerading that is gone is shown so, whichever packet filter it was set by", () => {
+    const inputs = {
+        name: "lb1",
+        connection: "lb1",
+        masquerade: [{ source: "10.0.0.0/8" }, { source: "fd00::/8" }],
+    } as DirectorInputs;
+    for (const [key, left] of [
+        ["masquerade iptables 10.0.0.0/8 0.0.0.0/0", "fd00::/8"],
+        ["masquerade ip6tables fd00::/8 ::/0", "10.0.0.0/8"],
+    ] as const) {
+        expect(reflectDirector(inputs, found({ [key]: undefined })).masquerade).toEqual([{ source: left }]);
+    }
+});

@@ -1,0 +1,206 @@
+import { type Dialect, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import type { Action } from "./kind";
+import { lines, type Probe } from "./probe";
+
+/** A chain of ours, and the one of the kernel's that has a jump to it. */
+interface Place {
+    table: "mangle" | "nat";
+    hook: "PREROUTING" | "POSTROUTING";
+    chain: string;
+}
+
+/**
+ * Our chains; nothing else of the host's packet filter is written but one jump to each, the first rule of its hook, so
+ * that no rule before it lets packets pass it by. IPVS takes packets at the input hook, behind all of these.
+ */
+const places = {
+    mark: { table: "mangle", hook: "PREROUTING", chain: "PULUMI-LVS-MARK" },
+    mss: { table: "mangle", hook: "POSTROUTING", chain: "PULUMI-LVS-MSS" },
+    masquerade: { table: "nat", hook: "POSTROUTING", chain: "PULUMI-LVS-MASQUERADE" },
+    redirect: { table: "nat", hook: "PREROUTING", chain: "PULUMI-LVS-REDIRECT" },
+} as const satisfies Record<string, Place>;
+
+/** What all names of our chains begin with. */
+export const CHAINS = "PULUMI-LVS-";
+
+/** `iptables`, for hosts without nft, whichever of its two backends (legacy or nf_tables) it has. */
+export const iptables: Dialect = dialectOf("iptables", "ipv4");
+export const ip6tables: Dialect = dialectOf("ip6tables", "ipv6");
+
+function dialectOf(tool: "iptables" | "ip6tables", family: "ipv4" | "ipv6"): Dialect {
+    const frame = `${tool} PULUMI-LVS`;
+    return {
+        tool,
+        family,
+        prefix: `${tool} `,
+        frame,
+        // Its mangle table is passed before its nat table gives answers their former address back.
+        answersFrom: "own",
+        table: frameWords(tool, frame),
+        mark: namedRules<number>(tool, {
+            place: places.mark,
+            says: (key, value) => [...trafficWords(key, "-d", "--dport"), "-j", "MARK", "--set-mark", String(value)],
+            hears: (target) => number(/^MARK --set-x?mark (0x[0-9a-f]+)(?:\/0xffffffff)?$/.exec(target)?.[1]),
+            // The last one that matches counts: what marks every port comes before what marks one.
+            first: (key) => parseTrafficKey(key).port === 0,
+        }),
+        masquerade: namedRules<true>(tool, {
+            place: places.masquerade,
+            says: (key) => {
+                const { source, destination } = parseMasqueradeKey(key);
+                return ["-s", source, ...(destination === undefined ? [] : ["-d", destination]), "-j", "MASQUERADE"];
+            },
+            hears: (target) => (target === "MASQUERADE" ? true : undefined),
+        }),
+        mss: namedRules<number>(tool, {
+            place: places.mss,
+            says: (key, size) => [
+                ...trafficWords(key, "-s", "--sport"),
+                ...["--tcp-flags", "SYN,RST", "SYN", "-j", "TCPMSS", "--set-mss", String(size)],
+            ],
+            hears: (target) => number(/^TCPMSS --set-mss (\d+)$/.exec(target)?.[1]),
+        }),
+        redirect: namedRules<string>(tool, {
+            place: places.redirect,
+            says: (key, to) => [...trafficWords(key, "-d", "--dport"), "-j", "DNAT", "--to-destination", to],
+            hears: (target) => /^DNAT --to-destination (\S+)$/.exec(target)?.[1],
+        }),
+    };
+}
+
+/** The chain for marks, which is always there, and the jumps to all chains that are. */
+function frameWords(tool: Dialect["tool"], frame: string): Words<string> {
+    const whole = (text: string[], { table, hook, chain }: Place) =>
+        text.includes(`${table} :${chain}`) && text.includes(`${table} -A ${hook} -j ${chain}`);
+    return {
+        read: (probe) => {
+            const text = listing(probe, tool);
+            const there = Object.values(places).filter(({ table, chain }) => text.includes(`${table} :${chain}`));
+            const broken = [...new Set<Place>([places.mark, ...there])].filter((place) => !whole(text, place));
+            const value = broken.length === 0 ? "1" : `without ${broken.map(({ chain }) => chain).join(", ")}`;
+            return there.length === 0 ? [] : [[frame, value]];
+        },
+        set: (_key, _want, have) => {
+            const missing = Object.values(places).filter(
+                (place) => place === places.mark || have?.split(/[ ,]+/).includes(place.chain),
+            );
+            return missing.map((place) => ({ script: CHAIN, words: [tool, ...placeWords(place)] }));
+        },
+        unset: () => [{ script: REMOVE_CHAINS, words: [tool, ...Object.values(places).flatMap(placeWords)] }],
+    };
+}
+
+interface NamedRules<V> {
+    place: Place;
+    /** The rule's words. */
+    says(key: string, want: V): string[];
+    /** Its value out of its target, as it is saved. */
+    hears(target: string): V | undefined;
+    /** Whether it goes before the others. */
+    first?(key: string): boolean;
+}
+
+/** Rules that are each named by their comment, which is the key, in a chain that the first of them brings. */
+function namedRules<V>(tool: Dialect["tool"], { place, says, hears, first }: NamedRules<V>): Words<V> {
+    const start = `${place.table} -A ${place.chain} `;
+    // One that is there is replaced where it stands: at boot, too, which may come when the rules were not taken away.
+    const set = (key: string, want: V): Action[] => [
+        {
+            script: SET_RULE,
+            words: [
+                ...[tool, ...placeWords(place), key, first?.(key) === true ? "-I" : "-A"],
+                ...["-m", "comment", "--comment", key, ...says(key, want)],
+            ],
+        },
+    ];
+    return {
+        read: (probe) =>
+            listing(probe, tool).flatMap((line): [string, V][] => {
+                if (!line.startsWith(start)) return [];
+                const key = between(line, '--comment "', '" ');
+                const value = hears(line.slice(line.lastIndexOf(" -j ") + " -j ".length));
+                return key === undefined || value === undefined ? [] : [[key, value]];
+            }),
+        set,
+        unset: (key) => [{ script: REMOVE_RULE, words: [tool, ...placeWords(place), key] }],
+    };
+}
+
+const placeWords = ({ table, hook, chain }: Place) => [table, hook, chain];
+
+/** What arrives at an address, or leaves from it; port 0: every port. */
+function trafficWords(key: string, addressed: "-d" | "-s", ported: "--dport" | "--sport"): string[] {
+    const { protocol, address, port } = parseTrafficKey(key);
+    return [addressed, address, "-p", protocol, ...(port === 0 ? [] : [ported, String(port)])];
+}
+
+/** Our lines of what `iptables-save` said, each behind its table; chains without their counters. */
+function listing(probe: Probe, tool: Dialect["tool"]): string[] {
+    let table = "";
+    return lines(probe, tool).flatMap((line) => {
+        if (line === FAILED) throw new Error(`${tool}-save failed on the host`);
+        if (line.startsWith("*")) table = line.slice(1);
+        return line.startsWith("*") ? [] : [`${table} ${line.startsWith(":") ? line.split(" ", 1)[0] : line}`];
+    });
+}
+
+/** A listing that fails is no empty one: the probe's line that says so. */
+export const FAILED = "iptables-save failed";
+
+function between(text: string, before: string, after: string): string | undefined {
+    const from = text.indexOf(before);
+    const to = from < 0 ? -1 : text.indexOf(after, from + before.length);
+    return to < 0 ? undefined : text.slice(from + before.length, to);
+}
+
+function number(text: string | undefined): number | undefined {
+    return text === undefined ? undefined : Number(text);
+}
+
+/** What the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. */
+const ENSURE = `
+p=$1 t=$2 h=$3 c=$4
+"$p" -w -t "$t" -C "$h" -j "$c" 2>/dev/null || {
+    "$p" -w -t "$t" -S "$c" >/dev/null 2>&1 || "$p" -w -t "$t" -N "$c" || exit
+    "$p" -w -t "$t" -I "$h" -j "$c" || exit
+}`.trim();
+
+/** `numbers`: those of the rules with the comment $k, the last one first. */
+const NUMBERS = `
+numbers= n=0
+while read -r line; do
+    case $line in "-A "*) n=$((n + 1)) ;; esac
+    case $line in *"--comment \\"$k\\" "*) numbers="$n $numbers" ;; esac
+done <<RULES
+$("$p" -w -t "$t" -S "$c")
+RULES`.trim();
+
+const CHAIN = ENSURE;
+
+const SET_RULE = `
+${ENSURE}
+k=$5 how=$6; shift 6
+${NUMBERS}
+[ -n "$numbers" ] || exec "$p" -w -t "$t" "$how" "$c" "$@"
+for n in $numbers; do
+    if [ $# = 0 ]; then "$p" -w -t "$t" -D "$c" "$n" || exit; continue; fi
+    "$p" -w -t "$t" -R "$c" "$n" "$@" || exit
+    set --
+done`.trim();
+
+const REMOVE_RULE = `
+p=$1 t=$2 c=$4 k=$5
+${NUMBERS}
+for n in $numbers; do "$p" -w -t "$t" -D "$c" "$n" || exit; done`.trim();
+
+/** Looks at once, and at tables that are in use alone: \`-t nat\` would load that table. */
+const REMOVE_CHAINS = `
+p=$1; shift
+there=$("$p-save" 2>/dev/null | grep '^:${CHAINS}')
+while [ $# -gt 0 ]; do
+    t=$1 h=$2 c=$3; shift 3
+    case $there in *":$c "*) ;; *) continue ;; esac
+    while "$p" -w -t "$t" -D "$h" -j "$c" 2>/dev/null; do :; done
+    "$p" -w -t "$t" -F "$c" && "$p" -w -t "$t" -X "$c" || exit
+done
+:`.trim();
