@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { readConfig } from "../provider/dynamic/config";
+import { readHosts } from "../provider/dynamic/config";
 import { TYPE_PREFIX } from "../provider/dynamic/shim";
 import { fileName, type LedgerFile, stackOf } from "../provider/reconcile/ledger";
 
@@ -26,7 +26,7 @@ export async function hostsOfStack(stack?: string): Promise<Record<string, unkno
     const { status, stdout, stderr } = await pulumi(["config", "get", "lvs:hosts", ...named(stack)]);
     if (status !== 0 && /configuration key .* not found/.test(stderr)) return {};
     if (status !== 0) throw new Error(`\`pulumi config get lvs:hosts\` failed: ${firstError(stderr)}`);
-    return readConfig((key) => (key === "lvs:hosts" ? stdout.trim() : undefined)).hosts;
+    return readHosts(stdout);
 }
 
 /** What `pulumi stack export` prints: the stack's state, secrets encrypted. `stack`: default the one that is selected. */

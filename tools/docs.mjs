@@ -192,7 +192,7 @@ function configPage() {
             ["key", ""],
             Object.entries(CONFIG).map(([key, text]) => [`\`${key}\``, text]),
         ),
-        "For `refresh` and `destroy` Pulumi hands a dynamic provider the configuration that the last `up` saved. `lvs:onUnreachable` and `lvs:commandTimeout` are therefore looked up in `Pulumi.<stack>.yaml` first, and hold at once where they stand there in clear; a change of `lvs:hosts` holds from the next `up`.",
+        "For `refresh` and `destroy` Pulumi hands a dynamic provider the configuration that the last `up` saved. `lvs:onUnreachable` and `lvs:commandTimeout` are therefore looked up in `Pulumi.<stack>.yaml` first, and hold at once where they stand there in clear, or no longer stand there; a change of `lvs:hosts` holds from the next `up`.",
     ]);
 }
 

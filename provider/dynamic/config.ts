@@ -1,8 +1,6 @@
 /** The provider's configuration: what `configure` is given, read when it is used. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { stackOf } from "../reconcile/ledger";
 import { type Connection, connectionSchema } from "../ssh/connection";
+import { settingNow } from "./stackFile";
 
 /** A connection as inputs name it. */
 export type ConnectionReference = string | Record<string, unknown>;
@@ -20,10 +18,13 @@ export interface Config {
  * Reads the stack's configuration; `get` is the engine's: keys with their namespace. Throws what is wrong with it.
  *
  * For `refresh`, `destroy` and `up --refresh` the engine hands over the configuration that the last `up` saved. What is to
- * be done about a dead host is decided now: so the two plain settings are looked up in the stack's own file first.
+ * be done about a dead host is decided now: so the two plain settings are looked up in the files of the stack first.
  */
-export function readConfig(saved: (key: string) => string | undefined, stackFile?: string): Config {
-    const get = (key: string): string | undefined => plainSetting(stackFile, key) ?? saved(key);
+export function readConfig(saved: (key: string) => string | undefined, stack: string): Config {
+    const get = (key: string): string | undefined => {
+        const now = settingNow(stack, key);
+        return now === undefined ? saved(key) : now.value;
+    };
     const onUnreachable = get("lvs:onUnreachable") ?? "fail";
     if (onUnreachable !== "fail" && onUnreachable !== "forget") {
         throw new Error(`config lvs:onUnreachable: expected fail or forget, got ${JSON.stringify(onUnreachable)}`);
@@ -36,47 +37,8 @@ export function readConfig(saved: (key: string) => string | undefined, stackFile
     return { hosts: readHosts(saved("lvs:hosts")), onUnreachable, commandTimeout };
 }
 
-/** The name of a stack's file. */
-export function stackFileOf(owner: string): string {
-    return `Pulumi.${stackOf(owner).split("/").at(-1) ?? ""}.yaml`;
-}
-
-/** One plain value under `config:`; undefined where the file is not there or does not say. */
-function plainSetting(file: string | undefined, key: string): string | undefined {
-    if (file === undefined || file.includes("/")) return undefined;
-    const path = projectDirectories()
-        .map((directory) => join(directory, file))
-        .find(existsSync);
-    if (path === undefined) return undefined;
-    const line = new RegExp(`^ +["']?${key}["']?: *["']?([A-Za-z0-9.]+)["']? *$`, "m");
-    return line.exec(readFileSync(path, "utf8"))?.[1];
-}
-
-/**
- * Where the stack's file may be: where the engine runs, and where it starts its plugins, which is the project's
- * directory, or one below by the project's `main`. An inline program of the Automation API has a `main` anywhere.
- */
-function projectDirectories(): string[] {
-    return [...engineDirectory(), ".", ".."];
-}
-
-/** The directory of the process of the engine, which is an ancestor of this one; nowhere but on Linux. */
-function engineDirectory(): string[] {
-    let pid = process.ppid;
-    for (let generation = 0; generation < 4; generation++) {
-        try {
-            const [, program, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-            if (program === "pulumi") return [`/proc/${pid}/cwd`];
-            pid = Number(parent);
-        } catch {
-            break;
-        }
-    }
-    return [];
-}
-
 /** `lvs:hosts` is a structured value or a JSON string; the engine hands over JSON in both cases. */
-function readHosts(text: string | undefined): Record<string, unknown> {
+export function readHosts(text: string | undefined): Record<string, unknown> {
     if (text === undefined || text.trim() === "") return {};
     let value: unknown;
     try {

@@ -7,11 +7,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { Failure } from "../inputs/parse";
 import { parseInputs, UNKNOWN } from "../inputs/parse";
 import type { Finding } from "../kinds/want";
+import { stackOf } from "../reconcile/ledger";
 import * as lifecycle from "../reconcile/lifecycle";
 import type { HostState } from "../reconcile/state";
 import type { Resource } from "../resources/resource";
 import { printable } from "../ssh/redact";
-import { type Config, type ConnectionReference, readConfig, resolveConnection, stackFileOf } from "./config";
+import { type Config, type ConnectionReference, readConfig, resolveConnection } from "./config";
 import { contradictions } from "./program";
 import { say, withoutStack } from "./voice";
 
@@ -39,7 +40,7 @@ export interface Handler {
 
 export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Handler {
     let get: (key: string) => string | undefined = () => undefined;
-    const configOf = (inputs: object): Config => readConfig(get, stackFileOf(String((inputs as Properties)["owner"])));
+    const configOf = (inputs: object): Config => readConfig(get, stackOf(String((inputs as Properties)["owner"])));
     const around = (inputs: object): lifecycle.Surroundings => {
         const { commandTimeout, onUnreachable } = configOf(inputs);
         return { commandTimeout, onUnreachable, say };

@@ -108,7 +108,7 @@ test("outside ssh nothing imports what does I/O", () => {
         .filter(({ file, of }) => io.test(of) && partOf(file) !== "ssh")
         .map(({ file, of }) => `${file}: ${of}`);
     // The stack's own file, for settings that are to hold at once.
-    expect(found).toEqual(["provider/dynamic/config.ts: node:fs"]);
+    expect(found).toEqual(["provider/dynamic/stackFile.ts: node:fs"]);
 });
 
 test.each(["lab", "demo", "examples", "topology"])("%s imports nothing of the provider's inside", (directory) => {
