@@ -58,21 +58,49 @@ export async function create(
     manner: Manner,
     around: Surroundings,
 ): Promise<HostState[]> {
-    return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
+    const hosts = byHost(parts, around);
+    return undoing({ identity, manner, around, deeds: [], parts: hosts }, async (doing) => {
         const states: HostState[] = [];
-        for (const part of parts) states.push((await carryOut(doing, part, "all", true)).state);
+        for (const part of hosts) states.push((await carryOut(doing, part, "all", true)).state);
         return states;
     });
+}
+
+/**
+ * A director that is a real server, too, has both parts of a rule: they are one, because a host has one ledger file for
+ * a resource.
+ */
+function byHost(parts: HostPart[], around: Surroundings): HostPart[] {
+    const hosts = new Map<Host, HostPart[]>();
+    for (const part of parts) {
+        const host = hostOf(part, around);
+        hosts.set(host, [...(hosts.get(host) ?? []), part]);
+    }
+    return [...hosts.values()].map((list) => (list.length === 1 ? list[0]! : joined(list)));
+}
+
+function joined(parts: HostPart[]): HostPart {
+    const last = parts.at(-1)!;
+    return {
+        ...last,
+        boot: parts.some(({ boot }) => boot),
+        settings: parts.flatMap(({ settings }) => settings),
+        drain: Math.max(...parts.map(({ drain }) => drain)),
+        wants: (view) => parts.flatMap((part) => part.wants(view)),
+        findings: (view) => parts.flatMap((part) => part.findings(view, part === last ? undefined : view)),
+    };
 }
 
 /** Claims what is new, changes what differs in place, releases what is gone, in this order across the hosts. */
 export async function update(
     identity: Identity,
-    former: { identity: Identity; parts: HostPart[] },
-    parts: HostPart[],
+    before: { identity: Identity; parts: HostPart[] },
+    wanted: HostPart[],
     manner: Manner,
     around: Surroundings,
 ): Promise<HostState[]> {
+    const former = { identity: before.identity, parts: byHost(before.parts, around) };
+    const parts = byHost(wanted, around);
     const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
     return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const outcomes = new Map<HostPart, Outcome>();
@@ -141,7 +169,7 @@ export async function remove(
 ): Promise<void> {
     const doing: Doing = { identity, manner, around, deeds: [] };
     // What was done before a later host failed stays done: it is durable, and the next attempt finds it so.
-    for (const part of [...parts].reverse()) {
+    for (const part of byHost(parts, around).reverse()) {
         await forgiving(around, part, () => carryOut(doing, part, "delete", false));
     }
 }
@@ -158,7 +186,8 @@ export interface Reading {
 }
 
 /** Compares the hosts with what is declared. */
-export async function read(identity: Identity, parts: HostPart[], around: Surroundings): Promise<Reading> {
+export async function read(identity: Identity, wanted: HostPart[], around: Surroundings): Promise<Reading> {
+    const parts = byHost(wanted, around);
     const states: HostState[] = [];
     for (const part of parts) {
         const state = await forgiving(around, part, () => hostOf(part, around).read(part.settings, groupsOf(part)));

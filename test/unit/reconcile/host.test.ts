@@ -6,6 +6,7 @@ import { fileName } from "../../../provider/reconcile/ledger";
 import {
     create as createResource,
     type HostPart,
+    read,
     remove as removeResource,
     type Surroundings,
     update,
@@ -330,6 +331,26 @@ describe("over several hosts", () => {
         await removeResource(identity, something!, manner, around());
         expect(sandboxes.get(rs1)!.read("proc/sys/net/ipv4/vs/conntrack")).toBe("0\n");
         expect(said).toEqual([]);
+    });
+
+    test("a director that is a real server, too, keeps both parts of the rule, and gives both back", async () => {
+        const [, , dir] = names();
+        const before = sandboxes.get(dir)!.picture();
+        const own = (device: string) => [
+            part(dir, [want("address", `${device}/192.0.2.100/32`, { deprecated: false })], "realServer"),
+            part(dir, web(1)),
+        ];
+        const has = () => sandboxes.get(dir)!.read("state/address").includes("192.0.2.100/32");
+        const rules = () => sandboxes.get(dir)!.read("state/table").match(/^D/gm);
+        await createResource(identity, own("lo"), manner, around());
+        expect([has(), rules()]).toEqual([true, ["D"]]);
+        expect((await read(identity, own("lo"), around())).drift).toEqual({});
+        await update(identity, { identity, parts: own("lo") }, [part(dir, web(1))], manner, around());
+        expect([has(), rules()]).toEqual([false, ["D"]]);
+        await update(identity, { identity, parts: [part(dir, web(1))] }, own("lo"), manner, around());
+        expect([has(), rules()]).toEqual([true, ["D"]]);
+        await removeResource(identity, own("lo"), manner, around());
+        expect(sandboxes.get(dir)!.picture()).toBe(before);
     });
 
     test("what a former forwarding method needs stays until its connections are over, and then goes", async () => {
