@@ -1,5 +1,5 @@
 import { type Action, type Kind, ranks, type Value } from "./kind";
-import { interfaceSysctl, sysctlKind, sysctlPath } from "./sysctl";
+import { interfaceSysctl, setElsewhere, sysctlKind, sysctlPath } from "./sysctl";
 
 /** Forwarding of one family; what was found keeps the settings of every interface that a switch of it resets. */
 type Forwarding = { on: boolean; interfaces?: Record<string, Record<string, string>> };
@@ -61,7 +61,7 @@ export const forwardingKind: Kind<Forwarding & Record<string, Value>> = {
                 Object.entries(settings).map(([name, text]) => ofInterface(key as "ipv4" | "ipv6", device, name, text)),
             ),
     ],
-    neededByOthers: (key, probe) => sysctlKind.neededByOthers?.(master[key]!, probe),
+    stays: (key, probe) => setElsewhere(master[key]!, probe),
     describe: (key) => `${key} forwarding`,
 };
 

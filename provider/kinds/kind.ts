@@ -69,8 +69,8 @@ export interface Kind<V extends Value = Value> {
     readonly tool?: string | ((key: string) => string);
     /** Whether two stacks that want different values clash; default true. */
     readonly clashes?: boolean;
-    /** Why it must not be put back or removed, if it must not: other users of it on the host. */
-    neededByOthers?(key: string, probe: Probe): string | undefined;
+    /** Why what was found must not, or cannot, be put back: other users of it on the host, or a device that is gone. */
+    stays?(key: string, probe: Probe, found: V): string | undefined;
     /** The object that it stands in: it cannot be set without it, and goes with it. */
     parent?(key: string): Place;
     /** In a person's words, for steps and errors: "virtual service tcp/192.0.2.100:80". */

@@ -19,8 +19,21 @@ export const routeKind: Kind<string> = {
     satisfied: (want, have) => want === have || (isOurs(want) && routerOf(have) === routerOf(want)),
     set: (key, want) => [{ run: ["ip", family(key).option, "route", "replace", ...want.split(" ")] }],
     unset: (key, have) => [{ run: ["ip", family(key).option, "route", "del", ...have.split(" ")] }],
+    stays: (_, probe, found) => {
+        const devices = [...found.matchAll(/ dev (\S+)/g)].map(([, device]) => device!);
+        const gone = devices.filter((device) => !hasDevice(probe, device));
+        return gone.length === 0
+            ? undefined
+            : `what was found, "${found}", goes by ${gone.join(" and ")}, which is gone`;
+    },
     describe: (key) => `route ${key}`,
 };
+
+/** By the settings that every interface has; a host that does not say is taken to have it. */
+function hasDevice(probe: Probe, device: string): boolean {
+    const settings = lines(probe, "sysctl");
+    return settings.length === 0 || settings.some((line) => line.includes(`net/ipv4/conf/${device}/`));
+}
 
 interface Family {
     option: string;

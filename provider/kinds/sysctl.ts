@@ -1,5 +1,5 @@
 import { DEVICE_PREFIX, type Kind, ranks } from "./kind";
-import { lines } from "./probe";
+import { lines, type Probe } from "./probe";
 
 /**
  * A kernel setting, keyed as sysctl(8) writes it: dots between the parts, and `/` for a dot within a part
@@ -20,18 +20,21 @@ export const sysctlKind: Kind<string> = {
         fold(want) === fold(have) || (movedByKernel.test(key) && isOneOrTwo(want) && isOneOrTwo(have)),
     set: (key, want) => [{ write: sysctlPath(key), text: want }],
     restore: (key, found) => [{ write: sysctlPath(key), text: found }],
-    neededByOthers: (key, probe) => {
-        const line = lines(probe, "sysctl.d").find(
-            (each) =>
-                each
-                    .slice(each.indexOf(":") + 1)
-                    .split("=")[0]
-                    ?.trim() === key,
-        );
-        return line === undefined ? undefined : `${line.slice(0, line.indexOf(":"))} sets it too`;
-    },
+    stays: setElsewhere,
     describe: (key) => `sysctl ${key}`,
 };
+
+/** Another file of the host that sets a setting too: it is not ours to put back. */
+export function setElsewhere(key: string, probe: Probe): string | undefined {
+    const line = lines(probe, "sysctl.d").find(
+        (each) =>
+            each
+                .slice(each.indexOf(":") + 1)
+                .split("=")[0]
+                ?.trim() === key,
+    );
+    return line === undefined ? undefined : `${line.slice(0, line.indexOf(":"))} sets it too`;
+}
 
 /** `net/ipv4/conf/eth0.1/arp_ignore`, the path under /proc/sys, as a key. */
 export function sysctlKey(path: string): string {

@@ -500,7 +500,7 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
     if (found.state === "present") {
         if (satisfied(kind, key, found.value, have)) return [];
         if (!isOurs(claim, have)) return left("it was changed since");
-        const needed = row.neededByOthers?.(key, state.probe);
+        const needed = row.stays?.(key, state.probe, found.value);
         if (needed !== undefined) return left(needed);
         const actions = (row.restore ?? row.set)(key, found.value, have);
         return [makeStep(kind, key, have, found.value, actions, true, "restore")];

@@ -122,11 +122,13 @@ const FOREIGN: Record<HostName, string> = {
     web1: "ip addr add 10.77.1.202/32 dev lo; sysctl -qw net.ipv4.conf.eth0.log_martians=1",
     web2: "ip link add theirs type dummy; ip addr add 10.77.1.203/32 dev theirs; sysctl -qw net.ipv4.conf.eth0.log_martians=1",
 };
-const FOREIGN_LINE = /10\.77\.1\.20[0-3]|log_martians|foreign|dport 9 |theirs/;
+const FOREIGN_LINE = /10\.77\.1\.20[0-3]|conf\/eth0\/log_martians|foreign|dport 9 |theirs/;
+/** Loaded once, they stay: what they bring is there from the start, so that every look can be compared with every other. */
+const MODULES = "modprobe -a ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ipip fou nf_tables nf_conntrack nft_masq";
 
 /** A host as an operator would look at it; of the ledger what it claims, without who wrote it when. */
 const LOOK = `
-ip -o addr show | sed 's/\\\\.*//'
+ip -o addr show | sed 's/^[0-9]*: //;s/\\\\.*//'
 for d in /sys/class/net/lvs*; do [ -e $d ] && ip -d -o link show dev \${d##*/} | sed 's/^[0-9]*//;s/\\\\.*link/link/'; done
 [ ! -d /sys/module/fou ] || ip fou show
 if [ -e /proc/net/ip_vs ]; then
@@ -264,7 +266,7 @@ function drawing(seed: number): (below: number) => number {
 beforeAll(async () => {
     lab = await startLab(join(__dirname, "faults.json"));
     await everywhere(async (host) => {
-        await lab.sh(host, FOREIGN[host]);
+        await lab.sh(host, `${MODULES}\n${FOREIGN[host]}`);
         await setTraps(lab, host);
     });
     doors = await everywhere((host) => Door.open(lab.hosts[host]!.port));

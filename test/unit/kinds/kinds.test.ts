@@ -98,9 +98,9 @@ describe("sysctl", () => {
         const probe = probeOf({
             "sysctl.d": "/etc/sysctl.d/9-x.conf:net.ipv4.ip_forward=1\n/etc/sysctl.conf:net.ipv4.ip_forwarder=1\n",
         });
-        expect(kindOf("sysctl").neededByOthers!("net.ipv4.ip_forward", probe)).toMatch(/9-x\.conf/);
-        expect(kindOf("sysctl").neededByOthers!("net.ipv4.ip_forwar", probe)).toBeUndefined();
-        expect(kindOf("forwarding").neededByOthers!("ipv4", probe)).toMatch(/9-x\.conf/);
+        expect(kindOf("sysctl").stays!("net.ipv4.ip_forward", probe, "0")).toMatch(/9-x\.conf/);
+        expect(kindOf("sysctl").stays!("net.ipv4.ip_forwar", probe, "0")).toBeUndefined();
+        expect(kindOf("forwarding").stays!("ipv4", probe, { on: false })).toMatch(/9-x\.conf/);
     });
 });
 
@@ -431,6 +431,17 @@ describe("default routes", () => {
         ]);
         const found = "default proto static nexthop via 10.0.0.8 dev eth0 weight 1";
         expect(set("route", v4, found, ours)).toEqual([`ip -4 route replace ${found}`]);
+    });
+
+    test("what was found is not put back by a device that is gone", () => {
+        const probe = probeOf({ sysctl: "net/ipv4/conf/eth0/forwarding:0\nnet/ipv4/conf/eth1.7/forwarding:0\n" });
+        const stays = (found: string) => kindOf("route").stays!(v4, probe, found);
+        expect(stays("default via 10.0.0.9 dev eth0 proto static")).toBeUndefined();
+        expect(stays("default via 10.0.0.9 dev eth1.7")).toBeUndefined();
+        expect(stays("unreachable default")).toBeUndefined();
+        expect(stays("default nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.1.0.9 dev ppp0 weight 1")).toMatch(
+            /goes by ppp0, which is gone$/,
+        );
     });
 
     test("ours is there whichever device the host found to it, another router's is not, and what was found is compared whole", () => {
