@@ -4,7 +4,7 @@
  * undone, or its error says what is left; what others have on the hosts is untouched; and the same operation, asked for
  * once more, comes to its end.
  *
- * Trials are drawn by a seed, as many as fit in a time: 1,500 s, or LVS_FAULT_SECONDS.
+ * Trials are drawn by a seed, as many as fit in a time: 1,500 s, or LVS_FAULT_SECONDS. LVS_FAULT_SAY=1 tells each.
  */
 import { join } from "node:path";
 import type { ResourceType } from "../../provider/dynamic/shim";
@@ -378,6 +378,8 @@ test("after a fault anywhere an operation is done, undone, or what is left is sa
                 const key = `${subject.name}: ${phase}`;
                 const seen = known.get(key);
                 const boundary = seen?.boundaries[draw(seen.boundaries.length)];
+                const where = boundary === undefined ? "no fault" : describeBoundary(boundary);
+                if (process.env["LVS_FAULT_SAY"] === "1") process.stderr.write(`${key}: ${where}\n`);
                 const came = await trial(phase, subject, state, before, seen?.expected, boundary);
                 walked.add(subject.name);
                 if (seen === undefined) {
@@ -390,7 +392,6 @@ test("after a fault anywhere an operation is done, undone, or what is left is sa
                 }
                 if (came.troubles.length > 0) {
                     figures.failures++;
-                    const where = boundary === undefined ? "no fault" : describeBoundary(boundary);
                     report.push(`${key}: ${where}\n    ${came.troubles.join("\n    ")}`);
                     if (process.env["LVS_FAULT_SAY"] === "1") console.log(report.at(-1));
                 }
