@@ -134,9 +134,16 @@ ExecReload=/bin/sh ${BOOT_SCRIPT}
 WantedBy=multi-user.target ${companions}
 `;
 
-/** `networkctl reload` is no job of systemd's that could take a unit along: what it leaves behind is watched. */
+/**
+ * `networkctl reload` is no job of systemd's that could take a unit along: what it leaves behind is watched. Without the
+ * default dependencies, by which it would come before all services: that is a cycle, which systemd ends by leaving out one
+ * of its jobs, at times the boot unit's.
+ */
 const WATCH = `[Unit]
 Description=Watch systemd-networkd for pulumi-lvs
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
 PartOf=${BOOT_UNIT}
 After=${BOOT_UNIT}
 
