@@ -1,6 +1,6 @@
 /** What a host's view says of its network: addresses, routes, settings. Undefined wherever the host does not say. */
 import * as ipaddr from "ipaddr.js";
-import { type Family, familyOf, fullPrefix } from "../ipvs/address";
+import { type Family, familyOf, fullPrefix, isWithin } from "../ipvs/address";
 import { parseAddressKey } from "../kinds/address";
 import { lines } from "../kinds/probe";
 import { interfaceSysctl } from "../kinds/sysctl";
@@ -53,15 +53,10 @@ export function routesOf(view: HostView, family: Family): Route[] {
 /** Every best route to an address: several where the route has several next hops or is there more than once. */
 export function routesTo(view: HostView, address: string): Route[] {
     const fitting = routesOf(view, familyOf(address)).filter(({ network, prefix }) =>
-        contains(network, prefix, address),
+        isWithin(address, network, prefix),
     );
     const longest = Math.max(...fitting.map(({ prefix }) => prefix));
     return fitting.filter(({ prefix }) => prefix === longest);
-}
-
-function contains(network: string, prefix: number, address: string): boolean {
-    const [a, b] = [ipaddr.parse(address), ipaddr.parse(network)];
-    return a.kind() === b.kind() && (a as ipaddr.IPv4).match(b as ipaddr.IPv4, prefix);
 }
 
 /** The largest packet that a device sends. */

@@ -1,6 +1,6 @@
 /** A real server: the rule's fields, which an inline one has too, and those of its own side. */
 import { z } from "zod";
-import { familyOf, isUnicast } from "../ipvs/address";
+import { familyOf, isLinkLocal, isUnicast } from "../ipvs/address";
 import { defaults, limits } from "../ipvs/limits";
 import { type DestinationValue, forwardings, type TunnelValue, tunnelChecksums, tunnelTypes } from "../ipvs/model";
 import { address, connection, device, drain, owner, port, sysctls, whole } from "./fields";
@@ -119,7 +119,9 @@ function gatewayContradictions(
     else if (value.connection === undefined) say("the route is set on the real server itself: name its `connection`");
     else if (familyOf(gateway) !== familyOf(address)) say(`is of another family than the real server's ${address}`);
     else if (gateway === address) say("is the real server's own address: name the director's on the same network");
-    else if (!isUnicast(gateway)) say("is not the address of one host");
+    else if (isLinkLocal(gateway)) {
+        say("is link-local, which says nothing without an interface: name the director's own address on that network");
+    } else if (!isUnicast(gateway)) say("is not the address of one host");
 }
 
 /** An inline real server. */

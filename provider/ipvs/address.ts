@@ -132,6 +132,17 @@ export function isUnicast(address: string): boolean {
     return !["unspecified", "multicast", "linkLocal"].includes(ipaddr.parse(address).range());
 }
 
+/** Whether it is an IPv6 address that means something on one interface alone. */
+export function isLinkLocal(address: string): boolean {
+    return familyOf(address) === "ipv6" && ipaddr.parse(address).range() === "linkLocal";
+}
+
+/** Whether a network, one address where it has no prefix, holds the address; what is no network holds none. */
+export function isWithin(address: string, network: string, prefix = fullPrefix(familyOf(network))): boolean {
+    if (!ipaddr.isValid(network) || familyOf(network) !== familyOf(address)) return false;
+    return ipaddr.parse(address).match(ipaddr.parse(network) as ipaddr.IPv4, prefix);
+}
+
 /** `192.0.2.1:80`, `[2001:db8::1]:80`: as ipvsadm prints it, and the only form that it reads for IPv6. */
 export function hostPort(address: string, port: number): string {
     return familyOf(address) === "ipv6" ? `[${address}]:${port}` : `${address}:${port}`;

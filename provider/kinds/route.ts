@@ -1,3 +1,5 @@
+import { isWithin } from "../ipvs/address";
+import { addressKind, parseAddressKey } from "./address";
 import { type Kind, ranks } from "./kind";
 import { lines, type Probe } from "./probe";
 
@@ -19,32 +21,25 @@ export const routeKind: Kind<string> = {
     satisfied: (want, have) => want === have || (isOurs(want) && routerOf(have) === routerOf(want)),
     set: (key, want) => [{ run: ["ip", family(key).option, "route", "replace", ...want.split(" ")] }],
     unset: (key, have) => [{ run: ["ip", family(key).option, "route", "del", ...have.split(" ")] }],
-    stays: (_, probe, found) => {
-        const devices = [...found.matchAll(/ dev (\S+)/g)].map(([, device]) => device!);
-        const gone = devices.filter((device) => !hasDevice(probe, device));
-        return gone.length === 0
-            ? undefined
-            : `what was found, "${found}", goes by ${gone.join(" and ")}, which is gone`;
+    stays: (key, probe, found) => {
+        const lacks = lacking(key, found, probe);
+        return lacks === undefined ? undefined : `what was found, "${found}", cannot come back: ${lacks}`;
     },
     describe: (key) => `route ${key}`,
 };
 
-/** By the settings that every interface has; a host that does not say is taken to have it. */
-function hasDevice(probe: Probe, device: string): boolean {
-    const settings = lines(probe, "sysctl");
-    return settings.length === 0 || settings.some((line) => line.includes(`net/ipv4/conf/${device}/`));
-}
-
 interface Family {
     option: string;
     section: string;
+    /** The section with all routes of the main table. */
+    table: string;
     /** The best metric, as it is printed: IPv4's 0 is not, and IPv6 takes 0 for 1024. */
     metric: string | undefined;
 }
 
 const families: Record<string, Family> = {
-    "ipv4/default": { option: "-4", section: "route.default", metric: undefined },
-    "ipv6/default": { option: "-6", section: "route6.default", metric: "1" },
+    "ipv4/default": { option: "-4", section: "route.default", table: "route", metric: undefined },
+    "ipv6/default": { option: "-6", section: "route6.default", table: "route6", metric: "1" },
 };
 
 function family(key: string): Family {
@@ -67,6 +62,36 @@ function isOurs(value: string): boolean {
 /** The one router that a default route goes through. */
 export function routerOf(value: string): string | undefined {
     return /^default via (?:inet6 )?(\S+)/.exec(value)?.[1];
+}
+
+/** What the kernel needs for a route and the host has no more; a host that does not say is taken to have it. */
+function lacking(key: string, route: string, probe: Probe): string | undefined {
+    const up = lines(probe, "route.up");
+    const down = named("dev", route).find((device) => up.length > 0 && !up.includes(device));
+    if (down !== undefined) return `${down} is not there, or down`;
+    const held = [...addressKind.read(probe).keys()].map((each) => parseAddressKey(each).address.split(/[/ ]/)[0]);
+    const source = named("src", route).find((address) => held.length > 0 && !held.includes(address));
+    if (source !== undefined) return `the host does not have ${source} any more`;
+    const straight = lines(probe, family(key).table).filter((line) => !/ via /.test(line));
+    // Of each next hop: a router that is said to be `onlink` needs no route to it.
+    const lost = route.split(" nexthop ").flatMap((hop) => {
+        const [router] = named("via", hop);
+        const [device] = named("dev", hop);
+        if (router === undefined || straight.length === 0 || / onlink\b/.test(hop)) return [];
+        return straight.some((line) => named("dev", line)[0] === device && covers(line, router)) ? [] : [router];
+    });
+    return lost.length === 0 ? undefined : `${lost[0]} is on no network of that device any more`;
+}
+
+/** The words of a route that follow this one. */
+function named(name: string, route: string): string[] {
+    return [...route.matchAll(new RegExp(`(?:^| )${name} (?:inet6? )?(\\S+)`, "g"))].map(([, word]) => word!);
+}
+
+/** Whether a line of the routing table is a network that holds the router. */
+function covers(line: string, router: string): boolean {
+    const [network = "", prefix] = (line.trim().split(" ")[0] ?? "").split("/");
+    return isWithin(router, network, prefix === undefined ? undefined : Number(prefix));
 }
 
 function readBest(key: string, probe: Probe): [string, string][] {

@@ -102,6 +102,8 @@ lvs_probe() {
     ip -4 -o route show default 2>/dev/null
     lvs_section route6.default
     ip -6 -o route show default 2>/dev/null
+    lvs_section route.up
+    ip -o link show up 2>/dev/null | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'
     ;; esac
     lvs_section boot
     ${bootProbe}

@@ -468,6 +468,8 @@ test("a gateway is set by nat alone, and where the real server can be reached", 
     expect(reasons({ connection: "web1" })).toEqual(named("only by nat"));
     expect(reasons({ forwarding: "tun", connection: "web1" })).toEqual(named("only by nat"));
     expect(reasons({ forwarding: "nat" })).toEqual(named("name its `connection`"));
+    const six = { forwarding: "nat", connection: "web1", address: "fd00::21", gateway: "fe80::1" };
+    expect(reasons(six)).toEqual(named("is link-local, which says nothing without an interface: name the director's"));
 });
 
 test("a service has an address or a mark, not both and not neither", () => {

@@ -206,6 +206,82 @@ describe("a default route", () => {
         );
     });
 
+    const table =
+        "default via 10.0.0.1 dev eth0 proto static\n10.0.0.0/24 dev eth0 scope link\n10.1.0.7 dev eth1 scope link\n";
+    const host = { "route.up": "lo\neth0\neth1\n", route: table };
+    const held = { "eth0/10.0.0.21/24": { deprecated: false } };
+    const release = (before: string, sections: Record<string, string>) => {
+        const address = "1: eth0    inet 10.0.0.21/24 scope global eth0\n";
+        const things = { address: held, route: { [ROUTE]: before } };
+        const up = carryOut(create({ wants }), stateOf({ things, sections: { ...host, address, ...sections } }));
+        return plan(remove({}), looked(up));
+    };
+
+    test.each([
+        ["a device is gone", foreign, { "route.up": "lo\neth1\n" }, "eth0 is not there, or down"],
+        ["a tagged device is gone", "default via 10.0.0.9 dev eth1.7", {}, "eth1.7 is not there, or down"],
+        [
+            "one of several devices is gone",
+            "default proto static nexthop via 10.0.0.8 dev eth0 weight 1 nexthop via 10.1.0.7 dev eth1 weight 1",
+            { "route.up": "lo\neth0\n" },
+            "eth1 is not there, or down",
+        ],
+        [
+            "its source is gone",
+            "default via 10.0.0.9 dev eth0 src 10.0.0.22",
+            {},
+            "the host does not have 10.0.0.22 any more",
+        ],
+        [
+            "its network is gone",
+            "default via 10.2.0.9 dev eth0",
+            {},
+            "10.2.0.9 is on no network of that device any more",
+        ],
+        ["its router is elsewhere", "default via 10.0.0.9 dev eth1", {}, "10.0.0.9 is on no network of that device"],
+    ])("what was found is not asked of a host that cannot take it: %s", (_, before, sections, why) => {
+        const made = release(before, sections);
+        expect(made.steps).toEqual([]);
+        expect(made.notes.join()).toContain(
+            `route ipv4/default is left as it is, ${read}: what was found, "${before}", cannot come back: ${why}`,
+        );
+        expect([...made.afterwards.values()]).toEqual([undefined]);
+    });
+
+    test.each([
+        foreign,
+        "default via 10.1.0.7 dev eth1",
+        "default via 10.9.0.1 dev eth0 onlink",
+        "default dev eth1 scope link",
+        "default proto static nexthop via 10.0.0.8 dev eth0 weight 1 nexthop via 10.9.0.7 dev eth1 weight 1 onlink",
+        "unreachable default",
+    ])("what was found comes back where the host can take it: %s", (before) => {
+        expect(release(before, {}).steps.map(({ after }) => after)).toEqual([before]);
+    });
+
+    test("of IPv6, by its own routes", () => {
+        const key = "ipv6/default";
+        const before = "default via fe80::9 dev eth0 proto static metric 1 pref medium";
+        const want6 = [want("route", key, defaultRoute("fd00::1").value)];
+        const stepsWith = (route6: string) => {
+            const start = stateOf({ things: { route: { [key]: before } }, sections: { ...host, route6 } });
+            return plan(remove({}), carryOut(create({ wants: want6 }), start)).steps.length;
+        };
+        expect(stepsWith("fd00::/64 dev eth0\nfe80::/64 dev eth0\nfe80::/64 dev eth1\n")).toBe(1);
+        expect(stepsWith("fd00::/64 dev eth0\nfe80::/64 dev eth1\n")).toBe(0);
+    });
+
+    test("two stacks share one router, and two routers are an error that names both stacks", () => {
+        const up = looked(carryOut(create({ wants }), having(foreign)));
+        const theirs = (router: string) => {
+            const other = [want("route", ROUTE, defaultRoute(router).value)];
+            return plan(create({ owner: foreignStack, wants: other }), up);
+        };
+        expect(theirs("10.0.0.1").steps).toEqual([]);
+        expect(codeOf(() => theirs("10.0.0.2"))).toBe("LVS-CLASH");
+        expect(() => theirs("10.0.0.2")).toThrow(/10\.0\.0\.1.*org\/other.*10\.0\.0\.2/s);
+    });
+
     test("without a ledger nobody knows what was there before: it is left and told", () => {
         const made = plan(remove({ wants }), having(read));
         expect(made.steps).toEqual([]);

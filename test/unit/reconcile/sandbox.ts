@@ -212,6 +212,7 @@ case "$*" in
 "-o addr show dev "*|"-o -6 addr show dev "*)
     while [ "$1" != dev ]; do shift; done
     grep " $2 .*inet6* $4/" $R/state/address || : ;;
+"-o link show up") for d in lo eth0; do case " $(cat $R/state/down 2>/dev/null) " in *" $d "*) ;; *) echo "2: $d@if3: <UP>" ;; esac; done ;;
 "-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
 "addr change "*) ;;
 "-6 neigh show dev "*) echo "fe80::1 lladdr 02:00:00:00:00:01 router STALE"; echo "2001:db8::9 FAILED" ;;
