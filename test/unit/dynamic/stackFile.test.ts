@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfig } from "../../../provider/dynamic/config";
@@ -39,6 +40,32 @@ describe("lvs:onUnreachable and lvs:commandTimeout", () => {
         expect(read()).toBe("forget");
         write("config: {}\n", "name: shop\nconfig:\n  lvs:onUnreachable:\n    default: forget\n");
         expect(read()).toBe("forget");
+    });
+
+    test("may have a comment behind them, and are not set where they are commented out", () => {
+        write("config:\n  lvs:onUnreachable: fail # lb3 is back\n");
+        expect(read()).toBe("fail");
+        write("config:\n  # lvs:onUnreachable: forget\n  #lvs:onUnreachable: forget\n  lvs:owner: me\n");
+        expect(read()).toBe("fail");
+    });
+
+    test("are what the engine says where an environment may have them", () => {
+        write("environment:\n  - production\nconfig:\n  lvs:owner: me\n");
+        expect(read()).toBe("forget");
+    });
+
+    test("are what the engine says where it was told another file", () => {
+        write("config:\n  lvs:owner: me\n");
+        // A shell by that name stands for the engine, and asks as a plugin of it does.
+        const engine = join(directory, "pulumi");
+        copyFileSync("/bin/sh", engine);
+        const asks = `const { settingNow } = require(${JSON.stringify(join(home, "dist/provider/dynamic/stackFile.js"))});
+            console.log(settingNow("organization/shop/prod", "lvs:onUnreachable") !== undefined);`;
+        const says = (...words: string[]) =>
+            execFileSync(engine, ["-c", '"$0" -e "$1"; exit', process.execPath, asks, ...words], { encoding: "utf8" });
+        expect(says("up")).toBe("true\n");
+        expect(says("up", "--config-file", "other.yaml")).toBe("false\n");
+        expect(says("up", "--config-file=other.yaml")).toBe("false\n");
     });
 
     test("are what was saved where there is no file, or it is another project's", () => {
