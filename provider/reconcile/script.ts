@@ -105,6 +105,7 @@ LC_ALL=C; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin; export LC_AL
 umask 022
 LVS_NONCE=${nonce}
 W=/run/pulumi-lvs/run.${nonce}
+${batch.inform === true ? sshConnection : ""}
 for t in flock timeout; do
     command -v $t >/dev/null 2>&1 || { printf '\\n%s run.outcome\\nmissing %s\\n' $LVS_NONCE $t; return 0; }
 done
@@ -141,6 +142,11 @@ lvs_main
 `;
     return { text, nonce, parts };
 }
+
+/** sudo takes it out of the environment that it gives on, and has it in its own. */
+const sshConnection = `[ -n "$SSH_CONNECTION" ] ||
+    SSH_CONNECTION=$({ tr '\\000' '\\n' < /proc/$PPID/environ | sed -n 's/^SSH_CONNECTION=//p'; } 2>/dev/null)
+export SSH_CONNECTION`;
 
 /** Waiting for the lock is no part of the time that the work may take; and the answer is sent without it. */
 const lock = `{ if flock -w ${LOCK_WAIT} 9; then`;

@@ -201,6 +201,7 @@ describe("a script", () => {
     promise("a default route is taken over and comes back as it was, or goes where there was none", () => {
         for (const before of ["", "default via 10.0.0.9 dev eth0 proto dhcp src 10.0.0.21 \n"]) {
             fresh();
+            host.write("state/address", "2: eth0    inet 10.0.0.21/24 scope global eth0\n");
             if (before !== "") host.write("state/route", before);
             const up = carryOut(host, create({ wants: [defaultRoute("10.0.0.1")] }));
             expect([kept(up.made, up.state), host.read("state/route")]).toEqual([
@@ -211,6 +212,35 @@ describe("a script", () => {
             expect([kept(down.made, down.state), host.read("state/route")]).toEqual([true, before]);
         }
     });
+
+    promise("what was found is left where its device went, and the release comes to its end", () => {
+        fresh();
+        host.write("state/route", "default via 10.0.0.9 dev eth0 proto dhcp \n");
+        carryOut(host, create({ wants: [defaultRoute("10.0.0.1")] }));
+        host.write("state/down", "eth0");
+        const down = carryOut(host, remove());
+        expect(down.made.notes.join()).toContain("cannot come back: eth0 is not there, or down");
+        expect(host.read("state/route")).toMatch(/via 10\.0\.0\.1 /);
+        expect(host.ledger).toEqual([]);
+    });
+
+    promise(
+        "whose connection it is that we come by is seen behind sudo, too",
+        () => {
+            fresh();
+            const { text, nonce } = renderScript({
+                ...{ expect: undefined, plans: [], rules: "each", timeout: 20, settings: [], inform: true },
+            });
+            // What stands for sudo has the variable in its environment, and gives on none.
+            host.write("script", host.moved(text));
+            const ran = host.run(
+                `mkdir -p /proc/$$ && printf 'A=1\\000SSH_CONNECTION=198.51.100.7 5 10.0.0.21 22\\000' > /proc/$$/environ; sh script; exit`,
+            );
+            const facts = parseSections(ran.stdout, nonce)["facts"];
+            expect(facts).toContain("ssh=10.0.0.21 22\nssh.peer=198.51.100.7\n");
+        },
+        true,
+    );
 
     promise("default routes are looked at only where somebody has to do with them", () => {
         fresh();
