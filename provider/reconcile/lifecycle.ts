@@ -106,11 +106,13 @@ export async function update(
         const outcomes = new Map<HostPart, Outcome>();
         for (const part of parts) {
             // Where it had nothing so far, no ledger file is missing: what is there now is what it finds.
-            const isNew = !former.parts.some(
-                (old) => hostOf(old, around) === hostOf(part, around) && old.wants(undefined).length > 0,
-            );
+            // Some wants follow from what the host shows: an IPv6 real server by nat has no others.
+            const isNew = (state?: HostState) =>
+                !former.parts.some(
+                    (old) => hostOf(old, around) === hostOf(part, around) && old.wants(state).length > 0,
+                );
             const phase =
-                part.role === "director" && !isNew && turned(former.parts, part).length === 0 ? "all" : "claim";
+                part.role === "director" && !isNew() && turned(former.parts, part).length === 0 ? "all" : "claim";
             outcomes.set(part, await carryOut(doing, part, phase, isNew, formerly));
         }
         if ([...outcomes.values()].some(({ pending }) => pending > 0)) {
@@ -274,16 +276,15 @@ async function carryOut(
     doing: Doing,
     part: HostPart,
     phase: Request["phase"],
-    creating: boolean,
+    creating: boolean | ((state: HostState) => boolean),
     formerly?: Owner,
 ): Promise<Outcome> {
     const { identity, manner, around } = doing;
     const host = hostOf(part, around);
-    const request: Request = {
+    const request: Omit<Request, "creating"> = {
         ...identity,
         host: host.name,
         phase,
-        creating,
         adopt: manner.adopt,
         deleteForeign: manner.deleteForeign,
         boot: part.boot,
@@ -295,7 +296,7 @@ async function carryOut(
     const said = new Set<string>();
     const director = phase === "delete" ? undefined : await directorOf(doing.parts ?? [], part, around);
     const outcome = await host.submit({
-        says: `${phase === "delete" ? "release" : creating ? "create" : "update"} ${identity.id}`,
+        says: `${phase === "delete" ? "release" : creating === true ? "create" : "update"} ${identity.id}`,
         settings: part.settings,
         groups: [...groupsOf(part), ...(phase === "delete" ? [] : ["kernel" as const])],
         plan: (state) => {
@@ -313,7 +314,7 @@ async function carryOut(
                     said.add(`warning: ${host.name}: ${identity.id}: ${finding.message} [${finding.code}]`);
                 }
             }
-            return plan(request, state);
+            return plan({ ...request, creating: creating === true || (creating !== false && creating(state)) }, state);
         },
     });
     for (const line of [...said, ...outcome.notes]) around.say(line);

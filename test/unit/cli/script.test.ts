@@ -111,6 +111,20 @@ test("what follows from a host's MTU is said to be assumed; what was asked for i
     expect(web2).not.toContain("Assumed");
 });
 
+test("a gateway is one command of the real server's, whichever of its services asks for it, and none of the director's", () => {
+    const byNat = (name: string, port: number) =>
+        state("RealServer", name, {
+            service: { ...web, port, director: lb1 },
+            ...{ address: "192.0.2.21", forwarding: "nat", connection: "web1", gateway: "192.0.2.10" },
+        });
+    const [web1, director] = scriptOf([byNat("web", 80), byNat("mail", 25)]).split("'lb1')");
+    expect(web1).toContain(
+        "# route ipv4/default (RealServer mail, RealServer web)\nip -4 route replace default via 192.0.2.10 proto static\n",
+    );
+    expect(web1!.match(/ip -4 route/g)).toHaveLength(1);
+    expect(director).not.toContain("route");
+});
+
 test("the order of resources means nothing", () => {
     const expected = scriptOf(farm);
     fc.assert(

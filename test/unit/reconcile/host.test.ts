@@ -1,5 +1,8 @@
 /** The queue of a host over real scripts: what joins, what waits, what is taken back. Only SSH is left out. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Group } from "../../../provider/kinds";
+import { defaultRoute } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
 import { Host, type Outcome } from "../../../provider/reconcile/host";
 import { fileName } from "../../../provider/reconcile/ledger";
@@ -333,6 +336,21 @@ describe("over several hosts", () => {
         expect(said).toEqual([]);
     });
 
+    test("an update of what the host's looks alone made it want knows that a lost ledger was one", async () => {
+        const [rs1] = names();
+        const setting = want("sysctl", SYSCTL, "1");
+        const seen = (more: Want[]): HostPart[] => [
+            { ...part(rs1, []), wants: (view) => (view === undefined ? more : [setting, ...more]) },
+        ];
+        const sandbox = sandboxes.get(rs1)!;
+        await createResource(identity, seen([]), manner, around());
+        rmSync(join(sandbox.root, "var/lib/pulumi-lvs"), { recursive: true });
+        const more = seen([want("address", "lo/192.0.2.100/32", { deprecated: false })]);
+        await update(identity, { identity, parts: seen([]) }, more, manner, around());
+        await removeResource(identity, more, manner, around());
+        expect(said.join()).toContain("what it was before is not known");
+    });
+
     test("a director that is a real server, too, keeps both parts of the rule, and gives both back", async () => {
         const [, , dir] = names();
         const before = sandboxes.get(dir)!.picture();
@@ -388,6 +406,37 @@ describe("over several hosts", () => {
             expect(stays()).toBe(false);
         }
         expect(said.join()).toBe("");
+    });
+
+    test("the gateway of a former nat stays until its connections are over, in the update that takes it away", async () => {
+        const [rs1, , dir] = names();
+        const rule = (way: string) => ({
+            ...part(dir, [
+                want("service", SERVICE, service()),
+                want("destination", serverKey("192.0.2.21"), destination(1, way)),
+            ]),
+            drain: 60,
+        });
+        const web1 = sandboxes.get(rs1)!;
+        const found = "default via 10.0.0.9 dev eth0 proto dhcp \n";
+        web1.write("state/route", found);
+        const nat = [part(rs1, [defaultRoute("10.0.0.1")], "realServer"), rule("nat")];
+        const dr = [part(rs1, [want("address", "lo/192.0.2.100/32", { deprecated: false })], "realServer"), rule("dr")];
+        await createResource(identity, nat, manner, around());
+        const conn = "proc/net/ip_vs_conn";
+        sandboxes.get(dir)!.write(conn, "TCP C0000201 D431 C0000264 0050 C0000215 0050 ESTABLISHED 9\n");
+        const going = update(identity, { identity, parts: nat }, dr, manner, around());
+        await until(() =>
+            sandboxes
+                .get(dir)!
+                .list("run/pulumi-lvs")
+                .some((name) => name.startsWith("outlast.")),
+        );
+        expect(web1.read("state/route")).toMatch(/via 10\.0\.0\.1 /);
+        expect(sandboxes.get(dir)!.read("state/table")).toMatch(/DR|Route|-g/);
+        sandboxes.get(dir)!.write(conn, "");
+        await going;
+        expect(web1.read("state/route")).toBe(found);
     });
 
     test("a clone that carries the ledger of another machine is no other way to that machine", async () => {

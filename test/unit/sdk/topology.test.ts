@@ -23,6 +23,17 @@ test("makes the cluster that the config describes", async () => {
     ]);
 });
 
+test("gives a real server's gateway on to each RealServer of it", async () => {
+    const web1 = { address: "192.0.2.21", forwarding: "nat", connection: "web1", gateway: "192.0.2.10" };
+    const services = { ...one.services, mail: { protocol: "tcp", address: "192.0.2.100", port: 25 } };
+    const registered = await run(program, withTopology({ ...one, services, realServers: { web1 } }));
+    const gateways = Object.entries(registered).map(([name, { inputs }]) => [name, inputs["gateway"]]);
+    expect(Object.fromEntries(gateways.filter(([, gateway]) => gateway !== undefined))).toEqual({
+        "RealServer lvs-web1-web-lb1": "192.0.2.10",
+        "RealServer lvs-web1-mail-lb1": "192.0.2.10",
+    });
+});
+
 test("calls it by lvs:cluster", async () => {
     const registered = await run(program, withTopology(one, { "lvs:cluster": "edge" }));
     expect(Object.keys(registered)).toContain("LvsCluster edge");

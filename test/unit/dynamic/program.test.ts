@@ -1,0 +1,45 @@
+/** What a program says against itself, before any host is asked. */
+import { contradictions } from "../../../provider/dynamic/program";
+import { parseInputs } from "../../../provider/inputs/parse";
+import type { RealServerInputs } from "../../../provider/inputs/realServer";
+import { realServer } from "../../../provider/resources/realServer";
+
+const address = { ipv4: "192.0.2.21", ipv6: "2001:db8::21" };
+let turn = 0;
+
+/** What is said of these real servers of one program, the last one's part. */
+function said(...list: { gateway?: string; connection?: string; family?: keyof typeof address }[]): string[] {
+    turn++;
+    const director = { name: `lb${turn}`, connection: `lb${turn}`, interface: "eth0" };
+    const findings = list.map(({ family = "ipv4", ...more }, index) => {
+        const inputs = {
+            service: {
+                director,
+                protocol: "tcp",
+                address: family === "ipv6" ? "2001:db8:1::1" : `198.51.100.${index + 1}`,
+                port: 80,
+            },
+            ...{ address: address[family], forwarding: "nat", connection: `web${turn}`, ...more },
+            owner: `acme/shop/prod#RealServer/${turn}-${index}`,
+        };
+        const { value, failures } = parseInputs(realServer.schema, inputs);
+        expect(failures).toEqual([]);
+        return contradictions(realServer, value as RealServerInputs);
+    });
+    return findings.at(-1)!.map(({ code, severity, message }) => `${code} ${severity}: ${message}`);
+}
+
+test("two gateways of one host are an error that names both, and the other resource", () => {
+    expect(said({ gateway: "192.0.2.10" }, { gateway: "192.0.2.11" })).toEqual([
+        expect.stringMatching(
+            /^LVS-CONTRADICTION error: route ipv4\/default is wanted as default via 192\.0\.2\.11 .* here and as default via 192\.0\.2\.10 .* by .*1-0/,
+        ),
+    ]);
+});
+
+test("one gateway may be wanted by several, none by another, and each family and host has its own", () => {
+    expect(said({ gateway: "192.0.2.10" }, { gateway: "192.0.2.10" })).toEqual([]);
+    expect(said({ gateway: "192.0.2.10" }, {})).toEqual([]);
+    expect(said({ gateway: "192.0.2.10" }, { gateway: "192.0.2.11", connection: "other" })).toEqual([]);
+    expect(said({ gateway: "192.0.2.10" }, { gateway: "2001:db8::10", family: "ipv6" })).toEqual([]);
+});
