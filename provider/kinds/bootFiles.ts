@@ -105,6 +105,9 @@ $(says "$out" 2>&1)"
 }
 status=$?
 [ $least = 0 ] || [ "$before" != "$(ip -br addr show 2>/dev/null)" ] && : > $seen
+# What still announces an address in the background is killed with a unit that has failed.
+exec 9>&-
+[ $status = 0 ] || sleep 3
 exit $status
 `;
 

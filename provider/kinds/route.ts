@@ -20,6 +20,9 @@ export const routeKind: Kind<string> = {
     // What we want names the router; device and protocol are added by the host.
     satisfied: (want, have) => want === have || (isOurs(want) && routerOf(have) === routerOf(want)),
     set: (key, want) => [{ run: ["ip", family(key).option, "route", "replace", ...want.split(" ")] }],
+    boot: (key, want) => [
+        { script: PATIENTLY, words: ["ip", family(key).option, "route", "replace", ...want.split(" ")] },
+    ],
     unset: (key, have) => [{ run: ["ip", family(key).option, "route", "del", ...have.split(" ")] }],
     stays: (key, probe, found) => {
         const lacks = lacking(key, found, probe);
@@ -27,6 +30,14 @@ export const routeKind: Kind<string> = {
     },
     describe: (key) => `route ${key}`,
 };
+
+/** An interface that is being brought up (ifupdown's allow-hotplug, a slow DHCP server) has its network a little later. */
+const PATIENTLY = `
+n=0
+until o=$("$@" 2>&1); do
+    n=$((n + 1)); [ $n -le 5 ] || { echo "$o" >&2; exit 1; }
+    sleep 1
+done`.trim();
 
 interface Family {
     option: string;

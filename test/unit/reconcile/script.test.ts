@@ -771,6 +771,43 @@ describe("at boot", () => {
         true,
     );
 
+    promise("a unit that will have failed leaves announcements the time that they take, without the lock", () => {
+        fresh();
+        // Whether the lock is free then, is asked in sleep's place.
+        host.program("sleep", '[ "$1" != 3 ] || flock -n $R/run/pulumi-lvs/lock echo free >> $R/state/slept');
+        place(made(rules));
+        expect([boot().status, host.read("state/slept")]).toEqual([0, ""]);
+        host.write("state/table", "");
+        host.write("state/fail", "192.0.2.100:80");
+        expect([boot().status, host.read("state/slept")]).toEqual([1, "free\n"]);
+    });
+
+    promise(
+        "a default route waits a little for its router's network, and fails with the kernel's words",
+        () => {
+            fresh();
+            host.program("sleep", "exit 0");
+            host.program(
+                "ip",
+                'n=$(cat $R/state/tries); echo $((n - 1)) > $R/state/tries; [ "$n" -le 0 ] || { echo "Nexthop has invalid gateway" >&2; exit 2; }',
+            );
+            const { key, value } = defaultRoute("10.0.0.1");
+            const line = commandLine(kindOf("route").boot!(key, value));
+            const having = (failures: number) => {
+                host.write("state/tries", `${failures}\n`);
+                const { status, stderr } = host.run(line);
+                return [status, stderr];
+            };
+            expect(having(0)).toEqual([0, ""]);
+            expect(having(5)).toEqual([0, ""]);
+            expect(
+                host.log().filter((each) => each === "ip -4 route replace default via 10.0.0.1 proto static"),
+            ).toHaveLength(7);
+            expect(having(6)).toEqual([1, "Nexthop has invalid gateway\n"]);
+        },
+        true,
+    );
+
     promise("lines of the same rank do not leave one another out", () => {
         fresh();
         host.write("state/fail", "192.0.2.21:80");
@@ -853,7 +890,7 @@ describe("at boot", () => {
         expect(status).not.toBe(0);
         expect(stderr).toMatch(/cannot be asked on eth0: not added: Interface eth0 is down/);
         expect(stderr).not.toMatch(/answered for/);
-        expect(host.log().filter((line) => line.startsWith("sleep"))).toHaveLength(5);
+        expect(host.log().filter((line) => line === "sleep 1")).toHaveLength(5);
     });
 
     promise("an address that is there already is not asked for again", () => {
