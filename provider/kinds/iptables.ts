@@ -157,12 +157,12 @@ function number(text: string | undefined): number | undefined {
     return text === undefined ? undefined : Number(text);
 }
 
-/** What the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. */
+/** What the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. Another's lock is waited for 30 s. */
 const ENSURE = `
 p=$1 t=$2 h=$3 c=$4
-"$p" -w -t "$t" -C "$h" -j "$c" 2>/dev/null || {
-    "$p" -w -t "$t" -S "$c" >/dev/null 2>&1 || "$p" -w -t "$t" -N "$c" || exit
-    "$p" -w -t "$t" -I "$h" -j "$c" || exit
+"$p" -w 30 -t "$t" -C "$h" -j "$c" 2>/dev/null || {
+    "$p" -w 30 -t "$t" -S "$c" >/dev/null 2>&1 || "$p" -w 30 -t "$t" -N "$c" || exit
+    "$p" -w 30 -t "$t" -I "$h" -j "$c" || exit
 }`.trim();
 
 /** `numbers`: those of the rules with the comment $k, the last one first. */
@@ -172,7 +172,7 @@ while read -r line; do
     case $line in "-A "*) n=$((n + 1)) ;; esac
     case $line in *"--comment \\"$k\\" "*) numbers="$n $numbers" ;; esac
 done <<RULES
-$("$p" -w -t "$t" -S "$c")
+$("$p" -w 30 -t "$t" -S "$c")
 RULES`.trim();
 
 const CHAIN = ENSURE;
@@ -181,17 +181,17 @@ const SET_RULE = `
 ${ENSURE}
 k=$5 how=$6; shift 6
 ${NUMBERS}
-[ -n "$numbers" ] || exec "$p" -w -t "$t" "$how" "$c" "$@"
+[ -n "$numbers" ] || exec "$p" -w 30 -t "$t" "$how" "$c" "$@"
 for n in $numbers; do
-    if [ $# = 0 ]; then "$p" -w -t "$t" -D "$c" "$n" || exit; continue; fi
-    "$p" -w -t "$t" -R "$c" "$n" "$@" || exit
+    if [ $# = 0 ]; then "$p" -w 30 -t "$t" -D "$c" "$n" || exit; continue; fi
+    "$p" -w 30 -t "$t" -R "$c" "$n" "$@" || exit
     set --
 done`.trim();
 
 const REMOVE_RULE = `
 p=$1 t=$2 c=$4 k=$5
 ${NUMBERS}
-for n in $numbers; do "$p" -w -t "$t" -D "$c" "$n" || exit; done`.trim();
+for n in $numbers; do "$p" -w 30 -t "$t" -D "$c" "$n" || exit; done`.trim();
 
 /** Looks at once, and at tables that are in use alone: \`-t nat\` would load that table. */
 const REMOVE_CHAINS = `
@@ -200,7 +200,7 @@ there=$("$p-save" 2>/dev/null | grep '^:${CHAINS}')
 while [ $# -gt 0 ]; do
     t=$1 h=$2 c=$3; shift 3
     case $there in *":$c "*) ;; *) continue ;; esac
-    while "$p" -w -t "$t" -D "$h" -j "$c" 2>/dev/null; do :; done
-    "$p" -w -t "$t" -F "$c" && "$p" -w -t "$t" -X "$c" || exit
+    while "$p" -w 30 -t "$t" -D "$h" -j "$c" 2>/dev/null; do :; done
+    "$p" -w 30 -t "$t" -F "$c" && "$p" -w 30 -t "$t" -X "$c" || exit
 done
 :`.trim();

@@ -43,6 +43,10 @@ const words = (list: readonly string[]) => `${["ipvsadm", ...list].join(" ")} ||
 /** The functions `lvs_probe`, `lvs_inform`, and `lvs_sum FILE`: the checksum of a probe's output, nonce, counters and lifetimes aside. */
 export const probeFunctions = `
 lvs_section() { printf '\\n%s %s\\n' "$LVS_NONCE" "$1"; }
+# Whether nft can list without loading anything: its module is loaded, or is no module but built in.
+lvs_tables() {
+    command -v nft >/dev/null 2>&1 && { [ -d /sys/module/nf_tables ] || ! grep -qs '/nf_tables[.]ko' /lib/modules/*/modules.dep; }
+}
 # Whether iptables has anything to list. Its listing of all tables reads those that are in use, by either backend, where
 # that of one table (-t nat) would load it; and before a backend is loaded there is none.
 lvs_listable() {
@@ -85,7 +89,7 @@ lvs_probe() {
     fi
     case $LVS_GROUPS in *"|filter|"*)
     lvs_section nft
-    if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
+    if lvs_tables; then
         nft -n list table inet pulumi_lvs 2>/dev/null
     fi
     # Without nft, or where a ledger says so, iptables has our rules.
@@ -149,7 +153,7 @@ lvs_inform() {
     lvs_section route6
     ip -6 route show 2>/dev/null
     lvs_section input
-    if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
+    if lvs_tables; then
         timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table /p;/ hook input /,/^.}/p'
     fi
     if ! command -v nft >/dev/null 2>&1; then

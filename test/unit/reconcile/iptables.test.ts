@@ -15,7 +15,7 @@ import { carryOut, codeOf, requestOf, stateOf, thingsOf, want } from "./world";
 /** iptables, its tables in a file, one chain or rule in a line; what it saves is written as the real one writes it. */
 const IPTABLES = `
 F=$R/state/$N; [ -e $F ] || exit 9
-[ "$1" != -w ] || shift
+[ "$1" != -w ] || shift 2
 t=filter; [ "$1" != -t ] || { t=$2; shift 2; }
 a=$1 c=$2; shift 2
 n=; case $a-$1 in -[DR]-[0-9]*) n=$1; shift ;; esac

@@ -124,6 +124,23 @@ describe("a script", () => {
         expect([...state.objects.get("module")!.keys()]).toEqual(["ip_vs", "ipip"]);
     });
 
+    promise("nft is asked where its module is loaded or built in, and not where to ask would load it", () => {
+        fresh();
+        host.program("nft", ":");
+        const asked = () => {
+            host.log();
+            host.batch({ inform: true });
+            return host.log().some((line) => line.startsWith("nft "));
+        };
+        host.write("lib/modules/6.1.0/modules.dep", "kernel/net/netfilter/nf_tables.ko: kernel/lib/libcrc32c.ko\n");
+        expect(asked()).toBe(false);
+        host.run("mkdir /sys/module/nf_tables");
+        expect(asked()).toBe(true);
+        host.run("rmdir /sys/module/nf_tables");
+        host.write("lib/modules/6.1.0/modules.dep", "kernel/net/netfilter/ipvs/ip_vs.ko:\n");
+        expect(asked()).toBe(true);
+    });
+
     promise("modules come first where settings need them, and the settings are given back", () => {
         fresh();
         const up = carryOut(host, create());
