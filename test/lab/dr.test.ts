@@ -31,7 +31,8 @@ describe("examples/dr", () => {
         },
         (running) => {
             test("with cold neighbour caches every request arrives at the director", async () => {
-                const stats = "ipvsadm -Ln --stats --exact | sed -n 's/^TCP *[^ ]* *\\([0-9]*\\) .*/\\1/p'";
+                // The kernel adds its counters up every two seconds.
+                const stats = "sleep 4; ipvsadm -Ln --stats --exact | sed -n 's/^TCP *[^ ]* *\\([0-9]*\\) .*/\\1/p'";
                 const before = Number(await running.lab.sh("lb1", stats));
                 const cold = "ip neigh flush dev eth0";
                 for (let round = 0; round < 3; round += 1) {

@@ -78,7 +78,7 @@ describe("examples/pair", () => {
         await until("the download ends", async () => (await lab.sh("client", "cat /tmp/download")) !== "");
         expect(await lab.sh("client", "cat /tmp/download")).toBe(String(KILOBYTES * 1024));
         expect(await lab.sh("client", httpRequest(VIP))).toMatch(/^web[12]\n$/);
-        const stats = await lab.sh("lb2", `ipvsadm -Ln --stats --exact -t ${VIP}:80`);
+        const stats = await lab.sh("lb2", `sleep 4; ipvsadm -Ln --stats --exact -t ${VIP}:80`);
         expect(Number(/^TCP +\S+ +\d+ +(\d+)/m.exec(stats)?.[1])).toBeGreaterThan(0);
     });
 

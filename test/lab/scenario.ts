@@ -75,7 +75,8 @@ export function promises(topology: Topology, more: (running: Running) => void = 
     };
     const onDirector = (script: string) => running.lab.sh(topology.director, script);
     const connections = async (vip = VIP): Promise<number> => {
-        const stats = await onDirector(`ipvsadm -Ln --stats --exact ${service(vip)}`);
+        // The kernel adds its counters up every two seconds.
+        const stats = await onDirector(`sleep 4; ipvsadm -Ln --stats --exact ${service(vip)}`);
         return Number(/^TCP\s+\S+\s+(\d+)/m.exec(stats)?.[1]);
     };
     const rules = (vip = VIP) => onDirector(`ipvsadm -Sn | grep -e '${service(vip)}' || true`);
@@ -155,8 +156,7 @@ export function promises(topology: Topology, more: (running: Running) => void = 
             answered: requests,
         });
         expect(Object.keys(answers).sort()).toEqual(realServers);
-        // A service that is made anew counts from 0. The kernel adds its counters up every two seconds.
-        await onDirector("sleep 4");
+        // A service that is made anew counts from 0.
         expect(await connections()).toBeGreaterThanOrEqual(earlier + requests);
         await expectShares(topology.weight.shares);
     });
