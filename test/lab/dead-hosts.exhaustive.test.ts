@@ -232,7 +232,10 @@ describe("a director that was powered off for ever", () => {
 
     test("is let go by destroy, once that is said, and the living real server is given back", async () => {
         await stack.stack.setConfig("lvs:onUnreachable", { value: "forget" });
-        await stack.destroy();
+        const { output } = await stack.destroy();
+        // Its ledger was damaged once, and made anew: what the settings were before is not known any more.
+        expect(output).toMatch(/arp_ignore is left as it is, .*what it was before is not known/);
+        await lab.sh("web1", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0 net.ipv4.conf.eth0.arp_announce=0");
         const [expected, found] = comparable(before, await snapshots(lab));
         for (const host of ["lb1", "web1"]) expect(found[host]).toEqual(expected[host]);
     });
