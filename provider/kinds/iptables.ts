@@ -84,7 +84,7 @@ function frameWords(tool: Dialect["tool"], frame: string): Words<string> {
             const missing = Object.values(places).filter(
                 (place) => place === places.mark || have?.split(/[ ,]+/).includes(place.chain),
             );
-            return missing.map((place) => ({ script: CHAIN, words: [tool, ...placeWords(place)] }));
+            return missing.map((place) => ({ script: ENSURE, words: [tool, ...placeWords(place)] }));
         },
         unset: () => [{ script: REMOVE_CHAINS, words: [tool, ...Object.values(places).flatMap(placeWords)] }],
     };
@@ -157,7 +157,7 @@ function number(text: string | undefined): number | undefined {
     return text === undefined ? undefined : Number(text);
 }
 
-/** What the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. Another's lock is waited for 30 s. */
+/** A chain with its jump; what the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. Another's lock is waited for 30 s. */
 const ENSURE = `
 p=$1 t=$2 h=$3 c=$4
 "$p" -w 30 -t "$t" -C "$h" -j "$c" 2>/dev/null || {
@@ -174,8 +174,6 @@ while read -r line; do
 done <<RULES
 $("$p" -w 30 -t "$t" -S "$c")
 RULES`.trim();
-
-const CHAIN = ENSURE;
 
 const SET_RULE = `
 ${ENSURE}

@@ -222,21 +222,19 @@ function draining(
     request: Request,
     state: HostState,
 ): LedgerFile | undefined {
-    const step = steps.find((each) => each.drained);
-    if (file === undefined || step === undefined) return file;
-    const quiet = new Set(steps.filter((each) => each.drained).map(({ key }) => key));
+    const drained = new Set(steps.filter((step) => step.drained).map(({ key }) => key));
+    const [first] = drained;
+    if (file === undefined || first === undefined) return file;
     const claims = file.claims.map((claim) =>
-        claim.kind === "destination" && quiet.has(claim.key)
-            ? { ...claim, command: bootCommand(claim.kind, claim.key, atRest(claim.value)) }
-            : claim,
+        claim.kind === "destination" && drained.has(claim.key) ? booting(claim, true) : claim,
     );
     const begun = base?.draining;
     const until = hostTime(state) + request.drain;
     // A clock that was set back meanwhile would else have it wait for as long as that.
-    if (begun !== undefined && steps.some((each) => each.drained && each.key === begun.key)) {
+    if (begun !== undefined && drained.has(begun.key)) {
         return { ...file, claims, draining: { key: begun.key, until: Math.min(begun.until, until) } };
     }
-    return { ...file, claims, draining: { key: step.key, until } };
+    return { ...file, claims, draining: { key: first, until } };
 }
 
 /** A service whose last real server goes refuses everybody: worth a word. */
@@ -271,11 +269,14 @@ export function marked(file: LedgerFile, marks: ReadonlySet<string>): LedgerFile
         ...file,
         maintenance: file.claims.filter(rests).map(({ key }) => key),
         claims: file.claims.map((claim) =>
-            rests(claim) === file.maintenance.includes(claim.key)
-                ? claim
-                : { ...claim, command: bootCommand(claim.kind, claim.key, atRest(claim.value, rests(claim))) },
+            rests(claim) === file.maintenance.includes(claim.key) ? claim : booting(claim, rests(claim)),
         ),
     };
+}
+
+/** A claim that comes back at boot with what was declared, or with weight 0. */
+function booting(claim: Claim, rests: boolean): Claim {
+    return { ...claim, command: bootCommand(claim.kind, claim.key, atRest(claim.value, rests)) };
 }
 
 /** A real server whose destinations on this host are all under maintenance is under maintenance for a new service too. */
