@@ -9,12 +9,11 @@ import { familyOf } from "../../provider/ipvs/address";
 import { familyOfService, forcedPort, parseDestinationKey } from "../../provider/ipvs/model";
 import { parseTable } from "../../provider/ipvs/parse";
 import { type Lab, startLab } from "../support/lab";
+import { exhaustive, seed } from "../support/sample";
 import { destinations, type RandomTable, serviceValues, tables } from "../unit/ipvs/arbitraries";
 import { type Edit, everyEdit, type Table } from "./support/edits";
 import { type Properties, ProviderProcess, type State } from "./support/process";
 
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
-const seed = Number(process.env["FC_SEED"] ?? 20_261_127);
 /** Edits that go in one change of one director: of those that change the scheduler the kernel takes a moment each. */
 const CHUNK = exhaustive ? 240 : 25;
 

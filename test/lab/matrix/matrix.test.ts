@@ -8,14 +8,13 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import * as lvs from "pulumi-lvs";
 import { type Lab, root, startLab } from "../../support/lab";
+import { exhaustive, seed } from "../../support/sample";
 import { secretsShown } from "../../support/secrets";
 import { comparable, type Snapshot, snapshots } from "../../support/snapshot";
 import { makeStack, type TestStack } from "../../support/stack";
 import { type Cell, cells, questions, type Results, rows, SECOND_ADDRESS } from "./cells";
 
 const PORT = 7000;
-const exhaustive = process.env["LVS_EXHAUSTIVE"] === "1";
-const seed = Number(process.env["FC_SEED"] ?? 20_261_127);
 const SAMPLE = 3;
 const chosen = exhaustive
     ? cells

@@ -8,10 +8,10 @@ import fc from "fast-check";
 import { type Handler, handlerOf } from "../../../provider/dynamic/handler";
 import { kindOf } from "../../../provider/kinds";
 import { commandLine } from "../../../provider/reconcile/shell";
+import { exhaustive, seed } from "../../support/sample";
 import { canary, cases, judge, resources } from "./hostile";
 
-const CASES = process.env["LVS_EXHAUSTIVE"] === "1" ? 10_000 : 2_000;
-const SEED = Number(process.env["LVS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const CASES = exhaustive ? 10_000 : 2_000;
 
 const handlers = new Map<string, Handler>(
     resources.map(({ type, resource }) => {
@@ -49,7 +49,7 @@ test(`${CASES} inputs that nobody would write are answered, and their words stay
                 }
             }
         }),
-        { numRuns: CASES, seed: SEED, endOnFailure: true },
+        { numRuns: CASES, seed, endOnFailure: true },
     );
     silence.mockRestore();
     // What a shell makes of them: the words, and nothing else.
@@ -63,6 +63,6 @@ test(`${CASES} inputs that nobody would write are answered, and their words stay
     expect(told.slice(0, -1)).toEqual([...commands.values()]);
     expect(shell.stderr).toBe("");
     expect(existsSync(canary)).toBe(false);
-    console.log(JSON.stringify({ seed: SEED, passed, failed, commands: commands.size }));
+    console.log(JSON.stringify({ seed, passed, failed, commands: commands.size }));
     expect(Math.min(passed, failed)).toBeGreaterThan(CASES / 20);
 });

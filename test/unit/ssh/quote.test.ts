@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { command, quote } from "../../../provider/ssh/quote";
+import { seed } from "../../support/sample";
 
 const shells: [string, string[]][] = [
     ["sh", []],
@@ -39,8 +40,6 @@ const hostile = fc.string({
     maxLength: 20,
 });
 const any = fc.string({ unit: "grapheme", maxLength: 40 }).filter(allowed);
-
-const seed = Number(process.env["FC_SEED"] ?? 20_240_611);
 
 test.each(shells)("%s passes every quoted word on unchanged", (...shell) => {
     const edge = [
