@@ -40,5 +40,8 @@ export async function setTraps(lab: Lab, host: string): Promise<void> {
 export const arm = (at: number, fault: Fault): string =>
     `rm -f ${DIRECTORY}/sprung; echo 0 > ${DIRECTORY}/count; echo '${at} ${fault}' > ${DIRECTORY}/armed`;
 
-/** The shell text that disarms them, and prints how many commands there were, and the one that went wrong. */
-export const disarm = `rm -f ${DIRECTORY}/armed; cat ${DIRECTORY}/count ${DIRECTORY}/sprung 2>/dev/null; rm -f ${DIRECTORY}/sprung ${DIRECTORY}/count`;
+/**
+ * The shell text that disarms them, and prints how many commands there were, and the one that went wrong. Its own rm is
+ * none of those that may go wrong.
+ */
+export const disarm = `/bin/rm -f ${DIRECTORY}/armed; cat ${DIRECTORY}/count ${DIRECTORY}/sprung 2>/dev/null; rm -f ${DIRECTORY}/sprung ${DIRECTORY}/count`;
