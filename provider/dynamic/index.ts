@@ -3,6 +3,7 @@
  * state of any version asks of it must go on working.
  */
 
+import { fstatSync } from "node:fs";
 import { settled } from "../reconcile/host";
 import { director as directorResource } from "../resources/director";
 import { realServer as realServerResource } from "../resources/realServer";
@@ -14,11 +15,18 @@ export const director = handlerOf(directorResource);
 export const virtualService = handlerOf(virtualServiceResource);
 export const realServer = handlerOf(realServerResource);
 
-// The engine interrupts its plugins and ends them a little later: what is under way on a host is let end.
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
-        void settled()
-            .then(closeAll)
-            .finally(() => process.exit(signal === "SIGINT" ? 130 : 143));
-    });
+/** What is under way on a host is let end; then the process ends. */
+function end(status: number): void {
+    void settled()
+        .then(closeAll)
+        .finally(() => process.exit(status));
 }
+
+// The engine interrupts its plugins and ends them a little later.
+process.once("SIGINT", () => end(130));
+process.once("SIGTERM", () => end(143));
+
+// An engine that was killed sends no signal; but it held the other end of our standard input.
+const isProvider = /[\\/]dynamic-provider[\\/]/.test(process.argv[1] ?? "");
+const input = fstatSync(0);
+if (isProvider && (input.isFIFO() || input.isSocket())) process.stdin.once("end", () => end(1)).resume();

@@ -1,6 +1,7 @@
 /** The real process that the engine starts for dynamic resources, driven over gRPC as the engine drives it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import * as rpc from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as proto from "@pulumi/pulumi/proto/provider_pb";
@@ -45,7 +46,7 @@ export class ProviderProcess {
         const main = join(root, "node_modules", "@pulumi", "pulumi", "cmd", "dynamic-provider", "index.js");
         const child = spawn(process.execPath, [main, "127.0.0.1:1"], {
             cwd: root,
-            stdio: ["ignore", "pipe", "pipe"],
+            stdio: ["pipe", "pipe", "pipe"],
         });
         const port = await new Promise<string>((resolve, reject) => {
             child.stderr?.setEncoding("utf8");
@@ -139,6 +140,12 @@ export class ProviderProcess {
         this.child.kill(signal);
         await this.ended;
         this.client.close();
+    }
+
+    /** Whether the process ends by itself, in so many milliseconds, once its engine is gone without a word. */
+    async endsAlone(within: number): Promise<boolean> {
+        this.child.stdin?.destroy();
+        return Promise.race([this.ended.then(() => true), sleep(within, false, { ref: false })]);
     }
 
     private async checked(type: ResourceType, news: Properties): Promise<Properties> {
