@@ -75,10 +75,7 @@ beforeEach(() => {
     counter++;
     sandboxes.set("dir", new Sandbox().withIpvs());
 });
-afterEach(() => {
-    for (const each of sandboxes.values()) each.remove();
-    sandboxes.clear();
-});
+afterEach(() => sandboxes.clear());
 
 test("operations that arrive together are one look and one script", async () => {
     const on = host();

@@ -68,7 +68,6 @@ mangle PREROUTING -s 203.0.113.0/24 -m comment --comment "not PULUMI-LVS-MARK" -
 `;
 
 let host: Sandbox;
-afterEach(() => host?.remove());
 
 function fresh(...tools: ("iptables" | "ip6tables")[]): Sandbox {
     const all = Object.values(shells);

@@ -36,9 +36,33 @@ export interface Ran {
     stderr: string;
 }
 
+/** Takes away what test runs that were killed have left. */
+export function sweep(): void {
+    for (const name of readdirSync(tmpdir())) {
+        const pid = /^lvs-host-(\d+)-/.exec(name)?.[1];
+        if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    }
+}
+
+function isAlive(pid: number): boolean {
+    try {
+        return process.kill(pid, 0);
+    } catch (error) {
+        return (error as NodeJS.ErrnoException).code !== "ESRCH";
+    }
+}
+
+/** Every host that a test has made goes with the test, whatever became of either. */
+const made = new Set<Sandbox>();
+beforeAll(sweep);
+afterEach(() => {
+    for (const each of made) each.remove();
+});
+
 export class Sandbox {
-    readonly root = mkdtempSync(join(tmpdir(), "lvs-host-"));
+    readonly root = mkdtempSync(join(tmpdir(), `lvs-host-${process.pid}-`));
     constructor(readonly shell: string[] = Object.values(shells)[0]!) {
+        made.add(this);
         for (const directory of [
             "bin",
             "state",
@@ -176,6 +200,7 @@ export class Sandbox {
     }
 
     remove(): void {
+        made.delete(this);
         rmSync(this.root, { recursive: true, force: true });
     }
 

@@ -53,7 +53,6 @@ function kept(made: Plan, state: HostState): boolean {
 }
 
 let host: Sandbox;
-afterEach(() => host?.remove());
 
 const everywhere = Object.values(shells);
 let turn = 0;
