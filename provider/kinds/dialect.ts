@@ -67,3 +67,8 @@ export function parseMasqueradeKey(key: string): { source: string; destination: 
         destination: destination === "0.0.0.0/0" || destination === "::/0" ? undefined : destination,
     };
 }
+
+/** A rule's number as it was listed; undefined where the rule has none. */
+export function numberOf(text: string | undefined): number | undefined {
+    return text === undefined ? undefined : Number(text);
+}

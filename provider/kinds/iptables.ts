@@ -1,4 +1,4 @@
-import { type Dialect, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
 import type { Action } from "./kind";
 import { lines, type Probe } from "./probe";
 
@@ -40,7 +40,7 @@ function dialectOf(tool: "iptables" | "ip6tables", family: "ipv4" | "ipv6"): Dia
         mark: namedRules<number>(tool, {
             place: places.mark,
             says: (key, value) => [...trafficWords(key, "-d", "--dport"), "-j", "MARK", "--set-mark", String(value)],
-            hears: (target) => number(/^MARK --set-x?mark (0x[0-9a-f]+)(?:\/0xffffffff)?$/.exec(target)?.[1]),
+            hears: (target) => numberOf(/^MARK --set-x?mark (0x[0-9a-f]+)(?:\/0xffffffff)?$/.exec(target)?.[1]),
             // The last one that matches counts: what marks every port comes before what marks one.
             first: (key) => parseTrafficKey(key).port === 0,
         }),
@@ -58,7 +58,7 @@ function dialectOf(tool: "iptables" | "ip6tables", family: "ipv4" | "ipv6"): Dia
                 ...trafficWords(key, "-s", "--sport"),
                 ...["--tcp-flags", "SYN,RST", "SYN", "-j", "TCPMSS", "--set-mss", String(size)],
             ],
-            hears: (target) => number(/^TCPMSS --set-mss (\d+)$/.exec(target)?.[1]),
+            hears: (target) => numberOf(/^TCPMSS --set-mss (\d+)$/.exec(target)?.[1]),
         }),
         redirect: namedRules<string>(tool, {
             place: places.redirect,
@@ -151,10 +151,6 @@ function between(text: string, before: string, after: string): string | undefine
     const from = text.indexOf(before);
     const to = from < 0 ? -1 : text.indexOf(after, from + before.length);
     return to < 0 ? undefined : text.slice(from + before.length, to);
-}
-
-function number(text: string | undefined): number | undefined {
-    return text === undefined ? undefined : Number(text);
 }
 
 /** A chain with its jump; what the scripts have in common: $p is the program, $t the table, $h its hook, $c the chain. Another's lock is waited for 30 s. */

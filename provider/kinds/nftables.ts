@@ -1,4 +1,4 @@
-import { type Dialect, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
 import type { Action } from "./kind";
 import { lines } from "./probe";
 
@@ -87,7 +87,7 @@ const mss = namedRules<number>({
         const from = port === 0 ? "" : ` tcp sport ${port}`;
         return `${ip(address)} saddr ${address}${from} tcp flags & (syn|rst) == syn tcp option maxseg size set ${size}`;
     },
-    hears: (rule) => number(/ tcp option maxseg size set (\d+)$/.exec(rule)?.[1]),
+    hears: (rule) => numberOf(/ tcp option maxseg size set (\d+)$/.exec(rule)?.[1]),
 });
 
 const redirect = namedRules<string>({
@@ -159,10 +159,6 @@ done`.trim();
 function chainOf(text: string, name: string): string[] {
     const block = text.split(/^\t(?=map|set|chain)/m).find((each) => each.startsWith(`chain ${name} {`));
     return (block ?? "").split("\n").map((line) => line.trim());
-}
-
-function number(text: string | undefined): number | undefined {
-    return text === undefined ? undefined : Number(text);
 }
 
 /** The numbers that `nft -n` prints, and the names that it prints without. */
