@@ -1,5 +1,11 @@
 import { kernelAddress } from "../ipvs/address";
-import { type DestinationValue, parseDestinationKey, type ServiceValue, type SyncDaemon } from "../ipvs/model";
+import {
+    type DestinationValue,
+    parseDestinationKey,
+    parseServiceKey,
+    type ServiceValue,
+    type SyncDaemon,
+} from "../ipvs/model";
 import { parseDaemons, parseTable, parseTimeouts, type Table } from "../ipvs/parse";
 import {
     addDestination,
@@ -38,6 +44,33 @@ export function tableOf(probe: Probe): Table {
 
 type Plain<T> = T & Record<string, Value>;
 
+/**
+ * Edits a service so that its scheduler is swapped unnoticed. The kernel takes the old scheduler off before it binds the
+ * new one (ip_vs_edit_service); a connection that arrives in between is refused by an ICMP "port unreachable" from the
+ * VIP. Where nft is at hand these answers are held back for that moment, and the client's SYN comes again. The set's
+ * element ends by itself: a session that is killed here leaves a table that does nothing.
+ */
+const SWAP_SCHEDULER = `
+a=$1; shift
+case $a in *:*) f=ip6 t=ipv6_addr i='icmpv6 type destination-unreachable icmpv6 code 4' ;;
+*) f=ip t=ipv4_addr i='icmp type destination-unreachable icmp code 3' ;; esac
+nft "add table inet pulumi_lvs_swap; delete table inet pulumi_lvs_swap
+table inet pulumi_lvs_swap {
+    set vips { type $t; flags timeout; elements = { $a timeout 10s } }
+    chain output { type filter hook output priority 0; $f saddr @vips $i drop; }
+}" 2>/dev/null
+ipvsadm "$@"
+s=$?
+nft delete table inet pulumi_lvs_swap 2>/dev/null
+exit $s`.trim();
+
+/** A mark has no address of its own: its service is edited as it is. */
+const swapScheduler = (key: string, want: ServiceValue): Action[] => {
+    const service = parseServiceKey(key);
+    const words = editService(key, want);
+    return "fwmark" in service ? ipvsadm(words) : [{ script: SWAP_SCHEDULER, words: [service.address, ...words] }];
+};
+
 /** A virtual service, keyed `tcp/192.0.2.100:80`, `fwm/1`, `fwm6/1`. Edited in place, always with every attribute. */
 export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
     name: "service",
@@ -46,8 +79,11 @@ export const serviceKind: Kind<Plain<ServiceValue & { persistence: Value }>> = {
     tool: "ipvsadm",
     rank: () => ranks.service,
     read: (probe) => new Map(tableOf(probe).services as Map<string, never>),
-    set: (key, want, have) =>
-        ipvsadm((have === undefined ? addService : editService)(key, want as unknown as ServiceValue)),
+    set: (key, want, have) => {
+        const value = want as unknown as ServiceValue;
+        if (have === undefined) return ipvsadm(addService(key, value));
+        return have.scheduler === want.scheduler ? ipvsadm(editService(key, value)) : swapScheduler(key, value);
+    },
     unset: (key) => ipvsadm(deleteService(key)),
     describe: (key) => `virtual service ${key}`,
 };

@@ -614,6 +614,21 @@ describe("rules of a real server's own side", () => {
 });
 
 describe("IPVS", () => {
+    const value = { scheduler: "rr", flags: [], persistence: null };
+    const edited = (key: string, have: Value) => set("service", key, value, have);
+
+    test("another scheduler is set behind a filter that holds refusals of that VIP back, other edits go alone", () => {
+        expect(edited("tcp/192.0.2.100:80", { ...value, persistence: { timeout: 60 } })).toEqual([
+            "ipvsadm -E -t 192.0.2.100:80 -s rr",
+        ]);
+        for (const [key, address, words] of [
+            ["tcp/192.0.2.100:80", "192.0.2.100", "-t 192.0.2.100:80"],
+            ["udp/[2001:db8::1]:53", "2001:db8::1", "-u [2001:db8::1]:53"],
+        ] as const)
+            expect(edited(key, { ...value, scheduler: "wlc" })).toEqual([`script ${address} -E ${words} -s rr`]);
+        expect(edited("fwm/7", { ...value, scheduler: "wlc" })).toEqual(["ipvsadm -E -f 7 -s rr"]);
+    });
+
     const table = {
         "ipvs.save": "-A -t 192.0.2.100:80 -s wlc\n-a -t 192.0.2.100:80 -r 192.0.2.21:80 -g -w 3\n",
         "ipvs.thresholds":
