@@ -78,7 +78,7 @@ export const codes = {
     "LVS-TOOL": error("apply", "a program that the host does not have"),
     "LVS-IPVSADM": error("apply", "an ipvsadm that does not know what is asked for"),
     "LVS-NO-SYSTEMD": error("apply", "persistence over a reboot without systemd"),
-    "LVS-NO-ARPING": warning("apply", "no arping: VIPs are not announced"),
+    "LVS-NO-ARPING": warning("apply", "neither perl nor iputils' arping: VIPs are not announced, nor added at boot"),
     "LVS-MODULE": error("apply", "a kernel module that is not there"),
     "LVS-MODULE-BLOCKED": error("apply", "a kernel module that is switched off"),
     "LVS-NO-INTERFACE": error("apply", "an interface that the host does not have"),

@@ -2,7 +2,7 @@
 import { kindOf } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
 import { DEVICE_PREFIX } from "../kinds/kind";
-import { fact, lines } from "../kinds/probe";
+import { fact, lines, type Probe } from "../kinds/probe";
 import type { Finding, HostView, Want } from "../kinds/want";
 import { finding } from "./codes";
 import { ipvsadmFindings } from "./ipvsadm";
@@ -40,6 +40,12 @@ const remedies: Record<string, string> = {
     systemctl: "this host has no systemd: set `persistAcrossReboot: false`",
 };
 
+/** Whether the host can announce an IPv4 VIP, and ask whether another host has it. */
+export function speaksArp(probe: Probe): boolean {
+    if (fact(probe, "tool.perl") !== undefined) return true;
+    return fact(probe, "tool.arping") !== undefined && fact(probe, "arping") !== "other";
+}
+
 /** The program that an object is set with. */
 function toolOf({ kind, key }: Want): string | undefined {
     const { tool } = kindOf(kind);
@@ -65,12 +71,12 @@ function tools({ probe }: HostView, wants: Want[]): Finding[] {
             !key.includes(":") &&
             (value as { silent?: boolean }).silent !== true,
     );
-    if (announces && fact(probe, "tool.arping") === undefined) {
+    if (announces && !speaksArp(probe)) {
         findings.push(
             finding(
                 "LVS-NO-ARPING",
                 "",
-                "the host has no `arping`: a VIP is not announced, and its neighbours may send to the old place for a while (Debian: iputils-arping)",
+                "the host has neither `perl` nor the `arping` of iputils: a VIP is not announced, and its neighbours may send to the old place for a while; and at boot it is not added, for nobody can ask whether another host has it (Debian: perl-base, or iputils-arping, and not the package arping, whose options mean something else)",
             ),
         );
     }

@@ -8,6 +8,7 @@ import { vsSetting, vsSettings } from "../ipvs/sysctls";
 import type { Value } from "../kinds";
 import { fact, lines } from "../kinds/probe";
 import type { HostView } from "../kinds/want";
+import { speaksArp } from "./host";
 import { ipvsadmOf } from "./ipvsadm";
 import { type ModuleRow, moduleRows, moduleState, moduleTrouble, optionOf } from "./modules";
 import { settingOf } from "./network";
@@ -98,6 +99,13 @@ export function checklist(view: HostView, asked: readonly Asked[] = []): Checkli
 function toolItem({ probe }: HostView, tool: string): ChecklistItem {
     const item = `program ${tool}`;
     const has = (name: string) => fact(probe, `tool.${name}`) !== undefined;
+    if (tool === "arping" && speaksArp(probe)) {
+        return { item, state: "ok", found: has("perl") ? "not needed: perl speaks ARP" : "on PATH" };
+    }
+    if (tool === "arping" && has(tool)) {
+        const found = "on PATH, but not that of iputils: its options mean something else";
+        return { item, state: "missing", found, remedy: "install iputils-arping, or perl" };
+    }
     if (has(tool)) return { item, state: "ok", found: "on PATH" };
     if (tool === "nft" && has("iptables")) {
         const both = has("ip6tables");

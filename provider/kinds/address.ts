@@ -83,10 +83,34 @@ export function announced(device: string): boolean {
     return device !== "lo" && !device.startsWith(DEVICE_PREFIX);
 }
 
+/**
+ * ARP is spoken by perl (perl-base, which every Debian has), over Ethernet, and else by the arping of iputils or of busybox.
+ * Debian's other arping means the opposite by -D: its 0 says that somebody answered.
+ */
+const ARP = `
+sub fail { print "$!\\n"; exit 4 }
+my ($d, $ip) = ($ARGV[0], inet_aton $ARGV[1]);
+my ($type, $mac, $index) = map { open my $f, "<", "/sys/class/net/$d/$_" or fail; scalar <$f> } "type", "address", "ifindex";
+exit 5 if $type != 1; # Ethernet
+$mac =~ tr/0-9a-f//cd;
+socket my $s, 17, SOCK_DGRAM, unpack "S", pack "n", 0x806 or fail; # AF_PACKET
+bind $s, pack "SnlSCCx8", 17, 0x806, $index, 0, 0, 0 or fail;
+my $all = pack "SnlSCCH12x2", 17, 0x806, $index, 0, 0, 6, "f" x 12;
+sub request { send $s, pack("nnCCnH12a4x6a4", 1, 0x800, 6, 4, 1, $mac, $_[0], $ip), 0, $all or fail }`.trim();
+
+/** What `arping -V` of one that means what iputils' does says, as patterns of a case. */
+export const ARPING = "*iputils* | *BusyBox*";
+
 /** Tells the segment where the address is now: gratuitous ARP, in the background, closed off from the caller's channels. */
 const ANNOUNCE4 = `
-command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
-(arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &)
+command -v perl >/dev/null 2>&1 || case $(arping -V 2>&1) in ${ARPING}) ;; *) echo "warning: neither perl nor iputils' arping: $2 is not announced" >&2; exit 0 ;; esac
+{
+command -v perl && perl -MSocket - "$1" "$2" <<\\PERL && exit
+${ARP}
+for (1 .. 3) { request $ip; sleep 1 if $_ < 3 }
+PERL
+case $(arping -V 2>&1) in ${ARPING}) arping -q -U -c 3 -I "$1" "$2" ;; esac
+} </dev/null >/dev/null 2>&1 &
 exit 0`.trim();
 
 /**
@@ -129,16 +153,42 @@ until [ -n "$(ip -o link show dev "$d" up 2>/dev/null)" ] || [ $n -ge 5 ]; do n=
 
 const announcing = (script: string) => `sh -c '${script.replaceAll("'", "'\\''")}' sh "$d" "$a"`;
 
-/** Adds and announces an IPv4 address unless somebody on the segment answers for it (RFC 5227 probe). */
+/**
+ * Adds and announces an IPv4 address unless somebody on the segment answers for it (RFC 5227 probe). Where nobody can be
+ * asked it is not added, as an IPv6 address is not used before the segment was asked.
+ */
 const UNANSWERED4 = `${ABSENT_AND_UP}
-if command -v arping >/dev/null 2>&1 && case $(ip -o link show dev "$d" 2>/dev/null) in *NOARP*) false ;; esac; then
-    o=$(arping -D -c 2 -w 3 -I "$d" "$a" 2>&1)
-    case $? in
-    0) ;;
-    1) echo "$a is answered for on $d by another host: not added: $(printf '%s' "$o" | sed -n 's/.*reply from/reply from/p' | head -n 1)" >&2; exit 1 ;;
-    *) echo "whether another host has $a cannot be asked on $d: not added: $o" >&2; exit 1 ;;
-    esac
-fi
+case $(ip -o link show dev "$d" 2>/dev/null) in *NOARP*) s=0 ;; *)
+    o=$(perl -MSocket - "$d" "$a" 2>&1 <<\\PERL
+${ARP}
+for (1 .. 2) {
+    request "\\0" x 4;
+    for (my $left = 1; $left > 0; ) {
+        vec(my $ready = "", fileno $s, 1) = 1;
+        (my $n, $left) = select $ready, undef, undef, $left;
+        next if $n < 1;
+        defined recv $s, my $p, 64, 0 or fail;
+        my ($from, $its) = length $p < 28 ? next : unpack "x8 H12 a4", $p;
+        next if $its ne $ip || $from eq $mac;
+        print "reply from $ARGV[1] [", join(":", unpack "(a2)*", $from), "]\\n";
+        exit 3;
+    }
+}
+PERL
+)
+    s=$?
+    case $s in 0 | 3 | 4) ;; *)
+        case $(arping -V 2>&1) in
+        ${ARPING}) o=$(arping -D -c 2 -w 3 -I "$d" "$a" 2>&1); case $? in 0) s=0 ;; 1) s=3 ;; esac ;;
+        *) o="the host has neither perl nor iputils' arping" ;;
+        esac ;;
+    esac ;;
+esac
+case $s in
+0) ;;
+3) echo "$a is answered for on $d by another host: not added: $(printf '%s' "$o" | sed -n 's/.*reply from/reply from/p' | head -n 1)" >&2; exit 1 ;;
+*) echo "whether another host has $a cannot be asked on $d: not added: $o" >&2; exit 1 ;;
+esac
 ip addr add "$p" dev "$d" || exit
 ${announcing(ANNOUNCE4)}`.trim();
 

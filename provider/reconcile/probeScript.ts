@@ -8,6 +8,7 @@
  * `lvs_inform` what does not change while we work, or does not decide.
  */
 import { ipvsadmOptions } from "../ipvs/gates";
+import { ARPING } from "../kinds/address";
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
 import { CHAINS, FAILED } from "../kinds/iptables";
 import { ipvsListings } from "../kinds/ipvs";
@@ -133,9 +134,11 @@ lvs_inform() {
     printf 'now='; date +%s
     [ -r /etc/os-release ] && (. /etc/os-release; echo "os=$PRETTY_NAME")
     [ -d /run/systemd/system ] && echo systemd=running
-    for t in ipvsadm ip nft iptables ip6tables flock timeout arping systemctl modprobe cksum sort; do
+    for t in ipvsadm ip nft iptables ip6tables flock timeout arping perl systemctl modprobe cksum sort; do
         command -v "$t" >/dev/null 2>&1 && echo "tool.$t=yes"
     done
+    # Where perl does not speak ARP, an arping of another make does not either.
+    command -v perl >/dev/null 2>&1 || case $(arping -V 2>&1) in ${ARPING}) ;; *) echo "arping=other" ;; esac
     for c in keepalived ldirectord; do
         [ -e "/run/$c.pid" ] || [ -e "/run/$c/$c.pid" ] || [ -e "/var/run/$c.pid" ] || continue
         echo "checker=$c"

@@ -360,6 +360,7 @@ const raised: Case[] = [
     ],
     ["LVS-NO-SYSTEMD", "", dir(), onLb(director(factsWith("tool.systemctl=")))],
     ["LVS-NO-ARPING", "", vs(), onLb(director(factsWith("tool.arping=")))],
+    ["LVS-NO-ARPING", "", vs(), onLb(director(factsWith("arping=other")))],
     ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ loadable: "ip_vs\n" }))],
     ["LVS-MODULE-BLOCKED", "", vs({ scheduler: "dh" }), onLb(director({ blacklist: "install ip_vs_dh /bin/false\n" }))],
     ["LVS-MODULE", "", vs({ scheduler: "twos" }), onLb(director({ config: "# CONFIG_IP_VS_TWOS is not set\n" }))],

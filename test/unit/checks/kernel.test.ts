@@ -132,6 +132,13 @@ describe("the checklist", () => {
             found: expect.stringContaining("for IPv4 alone"),
         });
     });
+    test("knows iputils' arping from the other one, which is none, and neither is asked for where there is perl", () => {
+        const found = (...facts: string[]) => about("program arping", factsWith(...facts));
+        expect(found()).toMatchObject({ state: "ok", found: "on PATH" });
+        expect(found("arping=other")).toMatchObject({ state: "missing", remedy: "install iputils-arping, or perl" });
+        expect(found("tool.arping=")).toMatchObject({ state: "missing" });
+        expect(found("tool.arping=", "tool.perl=yes")).toMatchObject({ state: "ok" });
+    });
     test("tells an old kernel by its age", () => {
         expect(about("IPVS with tunnel gre", factsWith("release=5.2.0"))?.state).toBe("missing");
         expect(about("IPVS with tunnel gue", factsWith("release=5.2.0"))?.state).toBe("ok");

@@ -85,8 +85,22 @@ ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.9:80 -g -w 9 -x 0 -y 0
 ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.21:80 -g -w 21 -x 0 -y 0
 # address 192.0.2.100/32 on eth0 (VirtualService web)
 ip addr add 192.0.2.100/32 dev eth0
-sh -c 'command -v arping >/dev/null 2>&1 || { echo "warning: no arping: $2 is not announced" >&2; exit 0; }
-(arping -q -U -c 3 -I "$1" "$2" >/dev/null 2>&1 &)
+sh -c 'command -v perl >/dev/null 2>&1 || case $(arping -V 2>&1) in *iputils* | *BusyBox*) ;; *) echo "warning: neither perl nor iputils'\\'' arping: $2 is not announced" >&2; exit 0 ;; esac
+{
+command -v perl && perl -MSocket - "$1" "$2" <<\\PERL && exit
+sub fail { print "$!\\n"; exit 4 }
+my ($d, $ip) = ($ARGV[0], inet_aton $ARGV[1]);
+my ($type, $mac, $index) = map { open my $f, "<", "/sys/class/net/$d/$_" or fail; scalar <$f> } "type", "address", "ifindex";
+exit 5 if $type != 1; # Ethernet
+$mac =~ tr/0-9a-f//cd;
+socket my $s, 17, SOCK_DGRAM, unpack "S", pack "n", 0x806 or fail; # AF_PACKET
+bind $s, pack "SnlSCCx8", 17, 0x806, $index, 0, 0, 0 or fail;
+my $all = pack "SnlSCCH12x2", 17, 0x806, $index, 0, 0, 6, "f" x 12;
+sub request { send $s, pack("nnCCnH12a4x6a4", 1, 0x800, 6, 4, 1, $mac, $_[0], $ip), 0, $all or fail }
+for (1 .. 3) { request $ip; sleep 1 if $_ < 3 }
+PERL
+case $(arping -V 2>&1) in *iputils* | *BusyBox*) arping -q -U -c 3 -I "$1" "$2" ;; esac
+} </dev/null >/dev/null 2>&1 &
 exit 0' sh eth0 192.0.2.100
 ;;
 *) echo "usage: sh $0 HOST, where HOST is one of:" 'web21.example.com' 'web9.example.com' 'lb1' >&2; exit 2 ;;

@@ -409,7 +409,7 @@ describe("a script", () => {
         "no child that lives on in the background holds the lock",
         () => {
             fresh().withIpvs();
-            host.program("arping", "sleep 5");
+            host.program("perl", "sleep 5");
             const first = carryOut(host, create());
             expect(kept(first.made, first.state)).toBe(true);
             expect(host.run("flock -n /run/pulumi-lvs/lock true; echo $?").stdout.trim()).toBe("0");
@@ -725,7 +725,7 @@ describe("at boot", () => {
             place(made([want("address", VIP, { deprecated: false }), want("sysctl", SYSCTL, "1")], { id: "other" }));
             const { status, stderr } = boot();
             expect([status, stderr]).toEqual([0, ""]);
-            const lines = host.log().filter((line) => !/^(arping|ip -|find|grep|sleep)/.test(line));
+            const lines = host.log().filter((line) => !/^(perl|ip -|find|grep|sleep)/.test(line));
             expect(lines.map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
                 "ipvsadm -A",
                 "ipvsadm -a",
@@ -876,23 +876,29 @@ describe("at boot", () => {
         true,
     );
 
+    /** What says at boot that another host has an IPv4 address. */
+    const answered = {
+        perl: 'case "$*" in *192.0.2.100) echo "reply from 192.0.2.100 [02:00:00:00:00:07]"; exit 3 ;; esac',
+        arping: 'case "$*" in -V) echo BusyBox v1.35.0 ;; *-D*) echo "Unicast reply from 192.0.2.100 [02:00:00:00:00:07]"; exit 1 ;; esac',
+    };
+
     promise(
         "an address that another host answers for is not added, of either family",
         () => {
-            fresh();
-            host.program(
-                "arping",
-                'case "$*" in *-D*) echo "Unicast reply from 192.0.2.100 [02:00:00:00:00:07]"; exit 1 ;; esac',
-            );
-            host.write("state/elsewhere", "2001:db8::100/128");
-            place(made([want("address", VIP, { deprecated: false }), want("address", VIP6, { deprecated: true })]));
-            place(made([want("address", "eth0/2001:db8::7/128", { deprecated: true })], { id: "other" }));
-            const { status, stderr } = boot();
-            expect(status).not.toBe(0);
-            expect(stderr).toMatch(/192\.0\.2\.100 is answered for on eth0 by another host.*02:00:00:00:00:07/);
-            expect(stderr).toMatch(/2001:db8::100 is answered for on eth0 by another host/);
-            expect(host.read("state/address")).not.toMatch(/192\.0\.2\.100|db8::100/);
-            expect(host.read("state/address")).toMatch(/inet6 2001:db8::7\/128/);
+            for (const [program, text] of Object.entries(answered)) {
+                fresh();
+                if (program === "arping") host.program("perl", "exit 127");
+                host.program(program, text);
+                host.write("state/elsewhere", "2001:db8::100/128");
+                place(made([want("address", VIP, { deprecated: false }), want("address", VIP6, { deprecated: true })]));
+                place(made([want("address", "eth0/2001:db8::7/128", { deprecated: true })], { id: "other" }));
+                const { status, stderr } = boot();
+                expect(status).not.toBe(0);
+                expect(stderr).toMatch(/192\.0\.2\.100 is answered for on eth0 by another host.*02:00:00:00:00:07/);
+                expect(stderr).toMatch(/2001:db8::100 is answered for on eth0 by another host/);
+                expect(host.read("state/address")).not.toMatch(/192\.0\.2\.100|db8::100/);
+                expect(host.read("state/address")).toMatch(/inet6 2001:db8::7\/128/);
+            }
         },
         true,
     );
@@ -900,23 +906,36 @@ describe("at boot", () => {
     promise("where nobody can be asked, an address is not added, and the reason is the true one", () => {
         fresh();
         host.write("state/down", "eth0");
-        host.program("arping", 'case "$*" in *-D*) echo "Interface eth0 is down"; exit 2 ;; esac');
+        host.program("perl", "echo Network is down; exit 4");
         place(made([want("address", VIP, { deprecated: false })]));
         const { status, stderr } = boot();
         expect(status).not.toBe(0);
-        expect(stderr).toMatch(/cannot be asked on eth0: not added: Interface eth0 is down/);
+        expect(stderr).toMatch(/cannot be asked on eth0: not added: Network is down/);
         expect(stderr).not.toMatch(/answered for/);
         expect(host.log().filter((line) => line === "sleep 1")).toHaveLength(5);
     });
+
+    promise(
+        "an arping of another make, whose -D means the opposite, is as good as none: not added, not announced",
+        () => {
+            fresh();
+            host.program("perl", "exit 127");
+            host.program("arping", 'case $1 in -V) echo "ARPing 2.23, by Thomas Habets"; exit 1 ;; esac');
+            place(made([want("address", VIP, { deprecated: false })]));
+            const { status, stderr } = boot();
+            expect(status).not.toBe(0);
+            expect(stderr).toMatch(/cannot be asked on eth0: not added: the host has neither perl nor iputils' arping/);
+            expect(host.read("state/address")).not.toContain("192.0.2.100");
+            expect(host.log().filter((line) => line.startsWith("arping"))).toEqual(["arping -V"]);
+        },
+    );
 
     promise("an address that is there already is not asked for again", () => {
         fresh();
         place(made([want("address", VIP, { deprecated: false })]));
         boot();
-        host.log();
-        boot();
-        // The first one's announcement runs in the background, and may come late.
-        expect(host.log().filter((line) => line.startsWith("arping") && line.includes(" -D "))).toEqual([]);
+        host.program("perl", answered.perl);
+        expect(boot()).toMatchObject({ status: 0, stderr: "" });
     });
 
     promise("the ledger of another machine is named and does nothing", () => {
