@@ -32,7 +32,7 @@ export const codes = {
     "LVS-DRAIN-UDP": warning("apply", "a drain of udp, whose clients stay where they are"),
     "LVS-DR-PORT": error("preview", "dr or tun with a port of its own"),
     "LVS-FAMILY": error("preview", "a real server of another family than its service's"),
-    "LVS-NOT-UNICAST": error("preview", "a real server's address that is not one host's"),
+    "LVS-NOT-UNICAST": error("preview", "a VIP or a real server's address that is not one host's"),
     "LVS-WEIGHT-RANGE": warning("apply", "a weight that ipvsadm without Debian's patch refuses"),
     "LVS-CHECKER": warning("apply", "a health checker that writes weights which are declared"),
     // Firewall marks.
@@ -83,7 +83,8 @@ export const codes = {
     "LVS-MODULE-BLOCKED": error("apply", "a kernel module that is switched off"),
     "LVS-NO-INTERFACE": error("apply", "an interface that the host does not have"),
     // The program as a whole.
-    "LVS-CONTRADICTION": error("preview", "two resources that want one object with different values"),
+    "LVS-NO-EFFECT": warning("preview", "an input that nothing comes of"),
+    "LVS-CONTRADICTION": error("both", "two resources, or two inputs of one, that contradict each other"),
     "LVS-DECLARED-TWICE": warning("preview", "two resources that declare the same"),
     // Ledgers, and what came back of a script.
     "LVS-EXISTS": error("run", "something that nobody declared is there already"),

@@ -1,6 +1,6 @@
 /** What a host's view says of its network: addresses, routes, settings. Undefined wherever the host does not say. */
 import * as ipaddr from "ipaddr.js";
-import { type Family, familyOf, fullPrefix, isWithin } from "../ipvs/address";
+import { type Family, familyOf, fullPrefix, isLoopback, isWithin } from "../ipvs/address";
 import { parseAddressKey } from "../kinds/address";
 import { lines } from "../kinds/probe";
 import { interfaceSysctl } from "../kinds/sysctl";
@@ -23,7 +23,7 @@ export function placesOf(view: HostView, address: string): Held[] {
 
 /** Whether a packet to the address stays on the host. */
 export function isLocal(view: HostView, address: string): boolean {
-    return address.startsWith("127.") || address === "::1" || placesOf(view, address).length > 0;
+    return isLoopback(address) || placesOf(view, address).length > 0;
 }
 
 export interface Route {

@@ -17,10 +17,46 @@ import { settingValues } from "./settings";
 export function realServerFindings(inputs: RealServerInputs): Finding[] {
     const id = identityOf(inputs.service);
     return [
-        ...ruleFindings(id, inputs.address, inputs.port ?? defaultPort(id), inputs, ""),
+        ...ruleFindings(id, vipsOf(inputs.service), inputs.address, inputs.port ?? defaultPort(id), inputs, ""),
         ...settingValues(inputs.sysctls),
         ...redirectFindings(inputs),
+        ...unheardFindings(inputs),
     ];
+}
+
+/** Inputs that nothing would come of. */
+function unheardFindings(inputs: RealServerInputs): Finding[] {
+    const { accept, connection, device, persistAcrossReboot, sysctls, tunnel } = inputs;
+    const asked = {
+        sysctls: Object.keys(sysctls ?? {}).length > 0,
+        device: device !== undefined,
+        accept: accept === "redirect",
+        "tunnel.mss": tunnel?.mss !== undefined,
+    };
+    const findings: Finding[] = [];
+    if (connection === undefined) {
+        for (const [name, given] of Object.entries(asked)) {
+            if (!given) continue;
+            findings.push(
+                finding("LVS-CONTRADICTION", name, "is set up on the real server itself: name its `connection`"),
+            );
+        }
+        // Without a side of its own a real server may still be given what all of a farm are given.
+        if (persistAcrossReboot !== undefined) {
+            findings.push(
+                finding(
+                    "LVS-NO-EFFECT",
+                    "persistAcrossReboot",
+                    "is about the real server's own side, which is left alone without `connection`; for its rule the director's counts",
+                ),
+            );
+        }
+    } else if (device !== undefined && destinationValue(inputs).forwarding === "nat") {
+        findings.push(
+            finding("LVS-CONTRADICTION", "device", "by nat a real server has no VIP: leave it out, or use dr or tun"),
+        );
+    }
+    return findings;
 }
 
 /** A packet filter rewrites an address to one of the same family, and only what it can tell apart. */

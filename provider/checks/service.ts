@@ -1,6 +1,13 @@
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
-import { familyOfIdentity, type InlineService, realServersOf, serviceValue } from "../inputs/service";
-import { familyOf, hostPort, isUnicast } from "../ipvs/address";
+import {
+    defaultPort,
+    familyOfIdentity,
+    type InlineService,
+    realServersOf,
+    serviceValue,
+    serviceVips,
+} from "../inputs/service";
+import { familyOf, hostPort, isLoopback, isUnicast } from "../ipvs/address";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { schedulerNamed } from "../ipvs/schedulers";
 import type { Finding } from "../kinds/want";
@@ -11,10 +18,11 @@ import { below, lacksFallback } from "./words";
 export function serviceFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
     return [
         ...identityFindings(id, fields, at),
+        ...vipFindings(id, fields, at),
         ...schedulerFindings(id, fields, at),
         ...markFindings(id, fields, at),
         ...inlineServers(id, fields, at).flatMap(({ address, port, fields: server, at: place }) => [
-            ...ruleFindings(id, address, port, server, place),
+            ...ruleFindings(id, serviceVips(id, fields), address, port, server, place),
             ...(fields.persistence === undefined ? [] : thresholdFindings(server, place)),
         ]),
     ];
@@ -67,8 +75,34 @@ function identityFindings(id: ServiceIdentity, fields: InlineService, at: string
                 "a service by firewall mark has no address of its own: its VIPs are those of `marks`, and it has none",
             ),
         );
+    } else if (fields.vip?.interface !== undefined && fields.vip.external === true) {
+        findings.push(
+            finding(
+                "LVS-VIP-UNUSED",
+                below(at, "vip.interface"),
+                "with `vip.external` somebody else brings the VIP, and nothing is put on an interface: leave one of the two out",
+            ),
+        );
     }
     return findings;
+}
+
+/** What no client can send to, whoever holds it. A loopback address only serves the director's own clients. */
+function vipFindings(id: ServiceIdentity, { marks, vip }: InlineService, at: string): Finding[] {
+    const named: [string, string][] =
+        "address" in id
+            ? [[id.address, below(at, "address")]]
+            : (marks ?? []).map(({ address }, index) => [address, `${below(at, "marks")}[${index}].address`]);
+    return named.flatMap(([address, place]) => {
+        const say = (message: string) => [finding("LVS-NOT-UNICAST", place, `${address} ${message}`)];
+        if (!isUnicast(address)) return say("is not the address of one host: IPVS gets no packet for it");
+        if (isLoopback(address) && vip?.external !== true) {
+            return say(
+                "never leaves its host: no client reaches it (for clients on the director itself, say `vip.external`)",
+            );
+        }
+        return [];
+    });
 }
 
 function schedulerFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
@@ -122,9 +156,10 @@ function markFindings(id: ServiceIdentity, fields: InlineService, at: string): F
     );
 }
 
-/** What a rule shows by itself. `at`: the property that holds it. */
+/** What a rule shows by itself. `vips`: the service's; `at`: the property that holds it. */
 export function ruleFindings(
     id: ServiceIdentity,
+    vips: string[],
     address: string,
     port: number,
     fields: InlineRealServer,
@@ -153,7 +188,7 @@ export function ruleFindings(
         );
     }
     // ip_vs_nat_xmit: "stopping DNAT to loopback address".
-    if (forwarding === "nat" && (address.startsWith("127.") || address === "::1")) {
+    if (forwarding === "nat" && isLoopback(address)) {
         findings.push(
             finding(
                 "LVS-LOCALNODE",
@@ -165,6 +200,16 @@ export function ruleFindings(
     if (!isUnicast(address)) {
         findings.push(
             finding("LVS-NOT-UNICAST", place, `${address} is not the address of one host: the kernel refuses it`),
+        );
+    }
+    // By nat another port of the VIP's own host is a server there, as it is of a Kubernetes node.
+    if (vips.includes(address) && (forwarding !== "nat" || port === defaultPort(id))) {
+        findings.push(
+            finding(
+                "LVS-NOT-UNICAST",
+                place,
+                `${address} is the VIP itself, which is whoever holds it: the packet would go back to where it came from; give an address of the real server's own (for the director itself, its own or 127.0.0.1 by dr)`,
+            ),
         );
     }
     return findings;

@@ -1,8 +1,7 @@
 /** What a director shows against a service and its real servers, before anything is done there. */
 import type { DirectorInputs } from "../inputs/director";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
-import { vipsOf } from "../inputs/reference";
-import { familyOfIdentity, type InlineService, serviceValue } from "../inputs/service";
+import { familyOfIdentity, type InlineService, serviceValue, serviceVips } from "../inputs/service";
 import { kernelAddress } from "../ipvs/address";
 import { isBefore, kernelGate } from "../ipvs/gates";
 import { upstreamWeightMax } from "../ipvs/limits";
@@ -40,7 +39,7 @@ export function serviceOnHost(id: ServiceIdentity, fields: InlineService, view: 
     const { at, sysctls } = given;
     const service = serviceValue(id, fields);
     const servers = inlineServers(id, fields, at);
-    const vips = vipsOf({ address: "address" in id ? id.address : undefined, marks: fields.marks });
+    const vips = serviceVips(id, fields);
     return [
         ...sameConnectionOn(view, id, fields, at),
         ...markedAway(id, view, at),

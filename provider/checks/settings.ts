@@ -3,7 +3,7 @@ import type { DirectorInputs } from "../inputs/director";
 import { isBefore } from "../ipvs/gates";
 import { takesValue, takesWords, vsSetting } from "../ipvs/sysctls";
 import { fact } from "../kinds/probe";
-import type { Finding, HostView } from "../kinds/want";
+import type { Finding, HostView, Want } from "../kinds/want";
 import { finding } from "./codes";
 import { settingOf } from "./network";
 
@@ -45,6 +45,35 @@ export function unknownSettings(sysctls: Sysctls, view: HostView): Finding[] {
                 ),
             ];
         });
+}
+
+/** Settings of an interface by name: what a real server can live with. Of IPv4's the larger one of `all` and its own counts. */
+const bearable: Record<string, (effective: number) => boolean> = {
+    arp_ignore: (value) => value === 1 || value === 2,
+    arp_announce: (value) => value === 2,
+    rp_filter: (value) => value !== 1,
+    accept_redirects: (value) => value === 0,
+};
+
+/** Declared settings that undo what the resource itself needs. `view`: undefined in a preview. */
+export function undoneSettings(needs: Want[], sysctls: Sysctls, view: HostView | undefined): Finding[] {
+    return needs.flatMap(({ kind, key, value }) => {
+        const [, family, , device = "", name = ""] = key.split(".");
+        if (kind !== "sysctl" || bearable[name] === undefined) return [];
+        const all = family === "ipv4" ? key.replace(`.${device}.`, ".all.") : key;
+        const said = [key, all].find((each) => sysctls?.[each] !== undefined);
+        if (said === undefined) return [];
+        const running = view === undefined ? sysctls?.[all] : willBe(sysctls, view, all);
+        const effective = Math.max(Number(sysctls?.[key] ?? value), family === "ipv4" ? Number(running ?? 0) : 0);
+        if (bearable[name](effective)) return [];
+        return [
+            finding(
+                "LVS-CONTRADICTION",
+                property(said),
+                `${said} ${sysctls?.[said]} undoes ${key} ${String(value)}, which this real server needs: leave it out`,
+            ),
+        ];
+    });
 }
 
 /** Settings that have no text unless they are set, and so are not seen. */

@@ -9,7 +9,8 @@ import { DEVICE_PREFIX } from "../kinds/kind";
 import type { Finding } from "../kinds/want";
 import { describeOwner } from "../reconcile/ledger";
 import { show } from "../reconcile/plan";
-import type { Resource } from "../resources/resource";
+import type { ConnectionReference, Resource } from "../resources/resource";
+import { connectionSchema, describeConnection } from "../ssh/connection";
 
 interface Seen {
     host: string;
@@ -27,7 +28,7 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
     const wanted = resource.parts(inputs).flatMap((part) =>
         part.wants(undefined).map(
             ({ kind, key, value }): Seen => ({
-                host: JSON.stringify(part.connection),
+                host: machineOf(part.connection),
                 kind,
                 key,
                 value,
@@ -78,6 +79,13 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
         }
     }
     return findings;
+}
+
+/** A name of `lvs:hosts`, or where a connection leads, however it is written. */
+function machineOf(connection: ConnectionReference): string {
+    if (typeof connection === "string") return JSON.stringify(connection);
+    const { data } = connectionSchema.safeParse(connection);
+    return data === undefined ? JSON.stringify(connection) : describeConnection(data);
 }
 
 /** Two masters that no backup daemon of theirs makes a pair, whose messages a backup could not tell apart. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { familyOf } from "../ipvs/address";
 import { limits } from "../ipvs/limits";
 import { parseServiceKey, serviceKey } from "../ipvs/model";
-import { address, connection, device, network, owner, sysctls, text, whole } from "./fields";
+import { address, connection, contradiction, device, network, owner, sysctls, text, whole } from "./fields";
 import { canonicalService, type InlineService, inlineService } from "./service";
 
 const daemon = z.strictObject({
@@ -26,11 +26,7 @@ const masquerade = z
     })
     .superRefine((value, context) => {
         if (value.destination !== undefined && familyOf(value.source) !== familyOf(value.destination)) {
-            context.addIssue({
-                code: "custom",
-                path: ["destination"],
-                message: "source and destination are of one family",
-            });
+            contradiction(context, ["destination"], "source and destination are of one family");
         }
     });
 

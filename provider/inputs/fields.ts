@@ -102,6 +102,15 @@ export const drain = z.strictObject({
 
 export const port = whole(limits.servicePort);
 
+/** What two fields say against each other, with the code of it. */
+export function contradiction(
+    context: { addIssue(issue: { code: "custom"; message: string; path: PropertyKey[] }): void },
+    path: PropertyKey[],
+    message: string,
+): void {
+    context.addIssue({ code: "custom", path, message: `${message} [LVS-CONTRADICTION]` });
+}
+
 /** Turns an exception of a reader into an issue of the schema. */
 export function reading<T>(
     read: () => T,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { familyOf, isLinkLocal, isUnicast } from "../ipvs/address";
 import { defaults, limits } from "../ipvs/limits";
 import { type DestinationValue, forwardings, type TunnelValue, tunnelChecksums, tunnelTypes } from "../ipvs/model";
-import { address, connection, device, drain, owner, port, sysctls, whole } from "./fields";
+import { address, connection, contradiction, device, drain, owner, port, sysctls, whole } from "./fields";
 import { serviceReference } from "./reference";
 
 const tunnelFields = {
@@ -18,7 +18,7 @@ const tunnelFields = {
 type Tunnel = z.infer<z.ZodObject<typeof tunnelFields>>;
 
 function tunnelContradictions(value: Tunnel, context: z.RefinementCtx): void {
-    const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    const say = (path: string, message: string) => contradiction(context, [path], message);
     const type = value.type ?? defaults.tunnelType;
     if (type === "gue" && value.port === undefined) {
         say("port", "gue needs the UDP port that the real server listens on");
@@ -74,21 +74,21 @@ type Rule = z.infer<z.ZodObject<typeof ruleFields>>;
 /** What no rule can be, whatever its service. */
 export function contradictions(value: Rule, context: z.RefinementCtx): void {
     if (value.tunnel !== undefined && value.forwarding !== "tun") {
-        context.addIssue({
-            code: "custom",
-            path: ["tunnel"],
-            message: `only forwarding tun has a tunnel, this is ${value.forwarding ?? defaults.forwarding}`,
-        });
+        contradiction(
+            context,
+            ["tunnel"],
+            `only forwarding tun has a tunnel, this is ${value.forwarding ?? defaults.forwarding}`,
+        );
     }
     const lower = value.lowerThreshold ?? 0;
     const upper = value.upperThreshold ?? 0;
     // One that is out of its range has been said already.
     if (lower > upper && lower <= limits.lowerThreshold.max && upper >= limits.upperThreshold.min) {
-        context.addIssue({
-            code: "custom",
-            path: ["lowerThreshold"],
-            message: `${lower} is above upperThreshold (${upper}): the kernel refuses it`,
-        });
+        contradiction(
+            context,
+            ["lowerThreshold"],
+            `${lower} is above upperThreshold (${upper}): the kernel refuses it`,
+        );
     }
 }
 
@@ -97,7 +97,7 @@ function acceptContradictions(
     value: Rule & { accept?: "address" | "redirect" | undefined; device?: string | undefined },
     context: z.RefinementCtx,
 ): void {
-    const say = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    const say = (path: string, message: string) => contradiction(context, [path], message);
     const forwarding = value.forwarding ?? defaults.forwarding;
     if (value.accept !== "redirect") return;
     if (forwarding === "nat") {
@@ -113,7 +113,7 @@ function gatewayContradictions(
 ): void {
     const { gateway, address } = value;
     if (gateway === undefined) return;
-    const say = (message: string) => context.addIssue({ code: "custom", path: ["gateway"], message });
+    const say = (message: string) => contradiction(context, ["gateway"], message);
     const forwarding = value.forwarding ?? defaults.forwarding;
     if (forwarding !== "nat") say(`only by nat the answers go back through the director, this is ${forwarding}`);
     else if (value.connection === undefined) say("the route is set on the real server itself: name its `connection`");

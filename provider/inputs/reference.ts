@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { limits } from "../ipvs/limits";
 import { protocols, type ServiceIdentity } from "../ipvs/model";
-import { address, connection, device, port, text, whole } from "./fields";
+import { address, connection, contradiction, device, port, text, whole } from "./fields";
 
 export const directorReference = z.object({
     name: text.min(1, "must not be empty"),
@@ -45,7 +45,11 @@ export function identityContradictions(value: Identity, context: z.RefinementCtx
     const names = ["protocol", "address", "port"] as const;
     if (value.fwmark !== undefined) {
         if (names.some((name) => value[name] !== undefined)) {
-            say("fwmark", "a service has a firewall mark, or protocol, address and port; not both");
+            contradiction(
+                context,
+                ["fwmark"],
+                "a service has a firewall mark, or protocol, address and port; not both",
+            );
         }
         return;
     }
@@ -56,7 +60,8 @@ export function identityContradictions(value: Identity, context: z.RefinementCtx
     for (const name of names) {
         if (value[name] === undefined) say(name, "is required (or fwmark, for a service by firewall mark)");
     }
-    if (value.family !== undefined) say("family", "belongs to a firewall mark; an address has its own family");
+    if (value.family !== undefined)
+        contradiction(context, ["family"], "belongs to a firewall mark; an address has its own family");
 }
 
 /** The identity of a service whose inputs were checked. */

@@ -5,9 +5,9 @@ import { defaults, limits } from "../ipvs/limits";
 import type { ServiceIdentity, ServiceValue } from "../ipvs/model";
 import { canonicalNetmask, hostMask } from "../ipvs/netmask";
 import { canonicalFlags, flagNames, schedulerNames } from "../ipvs/schedulers";
-import { device, drain, owner, reading, text, whole } from "./fields";
+import { contradiction, device, drain, owner, reading, text, whole } from "./fields";
 import { type InlineRealServer, inlineRealServer } from "./realServer";
-import { directorReference, identityContradictions, identityFields, identityOf, marks } from "./reference";
+import { directorReference, identityContradictions, identityFields, identityOf, marks, vipsOf } from "./reference";
 
 const persistence = z.strictObject({
     timeout: whole(limits.persistenceTimeout)
@@ -94,11 +94,11 @@ export function canonicalService<T extends Fields>(id: ServiceIdentity, value: T
     const family = familyOfIdentity(id);
     const result = { ...value };
     if (value.schedulerFlags !== undefined) {
-        result.schedulerFlags = reading(
-            () => canonicalFlags(value.scheduler ?? defaults.scheduler, value.schedulerFlags!),
-            context,
-            ["schedulerFlags"],
-        );
+        try {
+            result.schedulerFlags = canonicalFlags(value.scheduler ?? defaults.scheduler, value.schedulerFlags);
+        } catch (error) {
+            contradiction(context, ["schedulerFlags"], (error as Error).message);
+        }
     }
     if (value.persistence?.netmask !== undefined) {
         const netmask = reading(() => canonicalNetmask(value.persistence!.netmask!, family), context, [
@@ -108,7 +108,7 @@ export function canonicalService<T extends Fields>(id: ServiceIdentity, value: T
         result.persistence = { ...value.persistence, netmask };
     }
     if (value.marks !== undefined && "protocol" in id) {
-        context.addIssue({ code: "custom", path: ["marks"], message: "belongs to a service by firewall mark" });
+        contradiction(context, ["marks"], "belongs to a service by firewall mark");
     }
     if (value.realServers !== undefined) result.realServers = canonicalRealServers(id, value.realServers, context);
     return result;
@@ -131,7 +131,11 @@ function canonicalRealServers(
             continue;
         }
         if (parsed.port !== undefined && fields.port !== undefined && parsed.port !== fields.port) {
-            say(`its key says port ${parsed.port}, its field \`port\` says ${fields.port}`);
+            contradiction(
+                context,
+                ["realServers", key],
+                `its key says port ${parsed.port}, its field \`port\` says ${fields.port}`,
+            );
             continue;
         }
         const place = hostPort(parsed.address, parsed.port ?? fields.port ?? defaultPort(id));
@@ -149,6 +153,11 @@ function canonicalRealServers(
 /** The port of a real server that names none. */
 export function defaultPort(id: ServiceIdentity): number {
     return "fwmark" in id ? 0 : id.port;
+}
+
+/** The addresses of a service that belong on its director. */
+export function serviceVips(id: ServiceIdentity, fields: Pick<InlineService, "marks">): string[] {
+    return vipsOf({ address: "address" in id ? id.address : undefined, marks: fields.marks });
 }
 
 export function familyOfIdentity(id: ServiceIdentity): "ipv4" | "ipv6" {

@@ -132,6 +132,11 @@ export function isUnicast(address: string): boolean {
     return !["unspecified", "multicast", "linkLocal"].includes(ipaddr.parse(address).range());
 }
 
+/** Whether packets to it never leave their host. */
+export function isLoopback(address: string): boolean {
+    return address.startsWith("127.") || address === "::1";
+}
+
 /** Whether it is an IPv6 address that means something on one interface alone. */
 export function isLinkLocal(address: string): boolean {
     return familyOf(address) === "ipv6" && ipaddr.parse(address).range() === "linkLocal";

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { hostFindings } from "../checks/host";
 import { mtuOf } from "../checks/network";
 import { realServerDirectorFindings, realServerFindings, realServerHostFindings } from "../checks/realServer";
+import { undoneSettings } from "../checks/settings";
 import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
 import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
@@ -34,7 +35,12 @@ export const realServer: Resource<RealServerInputs> = {
         ...(inputs.connection === undefined ? [] : [ownSide(inputs, inputs.connection)]),
         directorSide(inputs),
     ],
-    findings: realServerFindings,
+    findings: (inputs) => [
+        ...realServerFindings(inputs),
+        ...(inputs.connection === undefined
+            ? []
+            : undoneSettings(vipWants(inputs, undefined), inputs.sysctls, undefined)),
+    ],
     report: (inputs, [own]) => {
         const release = inputs.connection === undefined || own === undefined ? undefined : kernelOf(own)["release"];
         return { kernel: release === undefined ? undefined : { release } };
@@ -95,6 +101,7 @@ function ownSide(inputs: RealServerInputs, connection: ConnectionReference): Par
         findings: (view, director) => [
             ...hostFindings(view, wants(view), "device"),
             ...realServerHostFindings(inputs, view, director),
+            ...undoneSettings(vipWants(inputs, view), inputs.sysctls, view),
         ],
     };
 }

@@ -4,8 +4,7 @@ import { vipFindings } from "../checks/host";
 import { isLocal, routesOf, routesTo } from "../checks/network";
 import { serviceOnHost } from "../checks/serviceHost";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
-import { vipsOf } from "../inputs/reference";
-import { type InlineService, realServersOf, serviceValue } from "../inputs/service";
+import { type InlineService, realServersOf, serviceValue, serviceVips } from "../inputs/service";
 import { destinationKey, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { engines, schedulerNamed } from "../ipvs/schedulers";
 import type { Value } from "../kinds";
@@ -74,11 +73,6 @@ export function serviceHostFindings(
         ...vipFindings(view, serviceVips(id, fields), external || named),
         ...serviceOnHost(id, fields, view, { at: beside.at, sysctls: beside.sysctls, placed: named && !external }),
     ];
-}
-
-/** The addresses of a service that belong on its director. */
-export function serviceVips(id: ServiceIdentity, fields: Pick<InlineService, "marks">): string[] {
-    return vipsOf({ address: "address" in id ? id.address : undefined, marks: fields.marks });
 }
 
 /** A VIP. IPv6: never as a source address (facts of the lab: it would become the outer source of tunnels). */

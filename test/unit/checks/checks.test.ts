@@ -73,6 +73,21 @@ const ecmp = {
     route: "default proto static \n\tnexthop via 192.0.2.1 dev eth1 weight 1 \n\tnexthop via 192.0.2.2 dev eth1 weight 1 \n192.0.2.0/24 dev eth1 scope link\n",
 };
 
+const tunnelFilter = `net.ipv4.conf.${
+    realServerResource
+        .parts(
+            parseInputs(realServerResource.schema, {
+                owner,
+                service: web,
+                address: "192.0.2.21",
+                forwarding: "tun",
+                connection: "web1",
+            }).value,
+        )[0]!
+        .wants(undefined)
+        .find(({ kind }) => kind === "link")!.key
+}.rp_filter`;
+
 type Case = [code: CodeName, property: string, of: readonly [Resource<never>, Inputs], hosts?: object];
 
 /** As CentOS 7 has it. */
@@ -119,6 +134,18 @@ const raised: Case[] = [
     ],
     ["LVS-FAMILY", "address", rs({ address: "2001:db8::21" })],
     ["LVS-NOT-UNICAST", "address", rs({ address: "224.0.0.1" })],
+    ...["0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1"].map(
+        (address): Case => ["LVS-NOT-UNICAST", "address", vs({}, { ...web, address })],
+    ),
+    [
+        "LVS-NOT-UNICAST",
+        "marks[1].address",
+        vs({ marks: [mark("192.0.2.100", 80), mark("0.0.0.0", 80)] }, { director: lb, fwmark: 1 }),
+    ],
+    ...["dr", "tun", "nat"].map(
+        (forwarding): Case => ["LVS-NOT-UNICAST", "address", rs({ address: "192.0.2.100", forwarding })],
+    ),
+    ["LVS-NOT-UNICAST", 'realServers["192.0.2.100"]', vs({ realServers: { "192.0.2.100": {} } })],
     ["LVS-WEIGHT-RANGE", "weight", rs({ weight: 70000 }), onLb(director(factsWith("os=Fedora Linux 40")))],
     ["LVS-CHECKER", "weight", rs({ weight: 2 }), onLb(director(factsWith("checking=keepalived")))],
     [
@@ -310,8 +337,8 @@ const raised: Case[] = [
         rs({ forwarding: "tun", address: "2001:db8::21" }, web6),
         onLb(director({ address: addresses("eth1 2001:db8::10/64", "eth1 2001:db8::100/128") })),
     ],
-    ["LVS-REDIRECT", "accept", rs({ forwarding: "tun", accept: "redirect" }, web6)],
-    ["LVS-REDIRECT", "accept", rs({ accept: "redirect" }, { director: lb, fwmark: 1 })],
+    ["LVS-REDIRECT", "accept", rs({ forwarding: "tun", accept: "redirect", connection: "web1" }, web6)],
+    ["LVS-REDIRECT", "accept", rs({ accept: "redirect", connection: "web1" }, { director: lb, fwmark: 1 })],
     ["LVS-RIP-ELSEWHERE", "address", rs({ address: "192.0.2.29", connection: "web1" }), onServer()],
     [
         "LVS-NAT-RETURN",
@@ -384,6 +411,46 @@ const raised: Case[] = [
         'sysctls["net.ipv4.vs.est_nice"]',
         dir({ sysctls: { "net.ipv4.vs.est_nice": 1 } }),
         onLb(director({ sysctl: "" })),
+    ],
+    ...[
+        { sysctls: { "net.ipv4.conf.eth1.rp_filter": 2 } },
+        { device: "lo" },
+        { forwarding: "tun", accept: "redirect" },
+    ].map((fields): Case => ["LVS-CONTRADICTION", Object.keys(fields).at(-1)!, rs(fields)]),
+    ["LVS-CONTRADICTION", "tunnel.mss", rs({ forwarding: "tun", tunnel: { mss: 1400 } })],
+    ["LVS-CONTRADICTION", "device", rs({ forwarding: "nat", device: "lo", connection: "web1" })],
+    ["LVS-NO-EFFECT", "persistAcrossReboot", rs({ persistAcrossReboot: false })],
+    ["LVS-VIP-UNUSED", "vip.interface", vs({ vip: { interface: "eth1", external: true } })],
+    ...(
+        [
+            ["net.ipv4.conf.eth1.arp_ignore", 0],
+            ["net.ipv4.conf.eth1.arp_ignore", 3],
+            ["net.ipv4.conf.all.arp_ignore", 8],
+            ["net.ipv4.conf.eth1.arp_announce", 1],
+        ] as const
+    ).map(
+        ([key, value]): Case => [
+            ...(["LVS-CONTRADICTION", `sysctls["${key}"]`] as const),
+            rs({ connection: "web1", sysctls: { [key]: value } }),
+            onServer(),
+        ],
+    ),
+    [
+        "LVS-CONTRADICTION",
+        `sysctls["${tunnelFilter}"]`,
+        rs({ forwarding: "tun", connection: "web1", sysctls: { [tunnelFilter]: 1 } }),
+    ],
+    [
+        "LVS-CONTRADICTION",
+        'sysctls["net.ipv6.conf.eth1.accept_redirects"]',
+        rs(
+            {
+                ...{ forwarding: "nat", address: "2001:db8::21", connection: "web1" },
+                sysctls: { "net.ipv6.conf.eth1.accept_redirects": 1 },
+            },
+            web6,
+        ),
+        onServer(),
     ],
     ["LVS-NO-INTERFACE", "interface", vs({ vip: { interface: "eth7" } }), onLb()],
 ];
@@ -479,6 +546,12 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
             }),
         ),
     ],
+    [
+        "another port of the VIP's own host by nat",
+        rs({ address: "192.0.2.100", forwarding: "nat", port: 8080 }),
+        onLb(),
+    ],
+    ["a VIP for the director's own clients", vs({ vip: { external: true } }, { ...web, address: "127.0.0.1" })],
     ["nat to another port", rs({ forwarding: "nat", port: 8080 })],
     ["the director as its own real server", vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": {} } })],
     ["the director's own address by nat", vs({ realServers: { "192.0.2.10": { forwarding: "nat", port: 8080 } } })],
@@ -568,6 +641,21 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ["iptables with chains of their own", vs(), onLb(director(input("DROP", "-p tcp -j services")))],
     ["iptables of another family", vs({}, web6), onLb(director({ "input.iptables": "iptables\n:INPUT DROP [0:0]\n" }))],
     ["a filter with chains of its own", vs(), onLb(director(filter(...ours, "jump services")))],
+    [
+        "settings that do what a real server needs in another way, or on another interface",
+        rs({
+            connection: "web1",
+            sysctls: {
+                "net.ipv4.conf.eth1.arp_ignore": 2,
+                "net.ipv4.conf.eth0.arp_ignore": 0,
+                "net.ipv4.conf.all.arp_ignore": 0,
+                "net.ipv4.conf.all.arp_announce": 2,
+                "net.ipv4.conf.eth1.arp_announce": 0,
+                "net.ipv4.conf.eth1.rp_filter": 0,
+            },
+        }),
+    ],
+    ["a real server's own side left alone, said by defaults", rs({ accept: "address", sysctls: {} }), onLb()],
     ["an ipvsadm of Debian's", rs({ weight: 70000 })],
     ["a setting without a text", dir({ sysctls: { "net.ipv4.vs.est_cpulist": "0-3" } })],
     [

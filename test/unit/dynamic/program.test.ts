@@ -2,7 +2,9 @@
 import { contradictions } from "../../../provider/dynamic/program";
 import { parseInputs } from "../../../provider/inputs/parse";
 import type { RealServerInputs } from "../../../provider/inputs/realServer";
+import type { VirtualServiceInputs } from "../../../provider/inputs/service";
 import { realServer } from "../../../provider/resources/realServer";
+import { virtualService } from "../../../provider/resources/virtualService";
 
 const address = { ipv4: "192.0.2.21", ipv6: "2001:db8::21" };
 let turn = 0;
@@ -42,4 +44,34 @@ test("one gateway may be wanted by several, none by another, and each family and
     expect(said({ gateway: "192.0.2.10" }, {})).toEqual([]);
     expect(said({ gateway: "192.0.2.10" }, { gateway: "192.0.2.11", connection: "other" })).toEqual([]);
     expect(said({ gateway: "192.0.2.10" }, { gateway: "2001:db8::10", family: "ipv6" })).toEqual([]);
+});
+
+describe("a VIP of two services, on directors that are written as", () => {
+    const codes = (one: unknown, other: unknown) => {
+        turn++;
+        return [one, other]
+            .map((connection, index) => {
+                const { value, failures } = parseInputs(virtualService.schema, {
+                    director: { name: `lb${turn}-${index}`, connection, interface: "eth0" },
+                    ...{ protocol: "tcp", address: `203.0.113.${turn}`, port: 80 + index },
+                    owner: `acme/shop/prod#VirtualService/${turn}-${index}`,
+                });
+                expect(failures).toEqual([]);
+                return contradictions(virtualService, value as VirtualServiceInputs).map(({ code }) => code);
+            })
+            .at(-1)!;
+    };
+
+    test.each([
+        ["the same fields in another order", { host: "lb", user: "admin" }, { user: "admin", host: "lb" }],
+        ["a default that is said, and left out", { host: "lb" }, { host: "lb", port: 22 }],
+        ["two accounts of one host", { host: "lb", user: "admin", sudo: true }, { host: "lb" }],
+    ])("%s, is on one", (_, one, other) => expect(codes(one, other)).toEqual([]));
+
+    test.each([
+        ["two hosts", { host: "lb" }, { host: "lb2" }],
+        ["two ports of a forwarding host", { host: "lb", port: 2201 }, { host: "lb", port: 2202 }],
+        ["one address behind two bastions", { host: "lb", proxy: { host: "a" } }, { host: "lb", proxy: { host: "b" } }],
+        ["two names", "lb1", "lb2"],
+    ])("%s, is on two", (_, one, other) => expect(codes(one, other)).toEqual(["LVS-VIP-TWICE"]));
 });

@@ -138,7 +138,7 @@ const rule: Fields = {
     keepWeight: { mistakes: flag },
     upperThreshold: { mistakes: wholeNumber(0, 2147483647) },
     lowerThreshold: {
-        mistakes: [...wholeNumber(0, 2147483647), [5, /^5 is above upperThreshold \(0\): the kernel refuses it$/]],
+        mistakes: [...wholeNumber(0, 2147483647), [5, /^5 is above upperThreshold \(0\): the kernel refuses it \[LVS-CONTRADICTION\]$/]],
     },
     tunnel: { mistakes: tunnel, with: { forwarding: "tun" } },
 };
@@ -474,7 +474,10 @@ test("a gateway is set by nat alone, and where the real server can be reached", 
 
 test("a service has an address or a mark, not both and not neither", () => {
     expect(failures(virtualServiceSchema, { director, ...identity, fwmark: 1, owner })).toEqual([
-        { property: "fwmark", reason: "a service has a firewall mark, or protocol, address and port; not both" },
+        {
+            property: "fwmark",
+            reason: "a service has a firewall mark, or protocol, address and port; not both [LVS-CONTRADICTION]",
+        },
     ]);
     expect(failures(virtualServiceSchema, { director, owner })).toEqual([
         {
