@@ -8,16 +8,12 @@ import { type Group, kindOf, type Value } from "../kinds";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
+import { differences, type Identity } from "./drift";
 import { StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
-import { fileName, type Owner, stackOf } from "./ledger";
-import { addressOf, atRest, type Deed, leaving, plan, type Request, satisfied } from "./plan";
-import { effective, type HostState, holders, underMaintenance, valueAt } from "./state";
-
-export interface Identity extends Owner {
-    /** The incarnation, kept in the outputs. */
-    token: string;
-}
+import { fileName, type Owner } from "./ledger";
+import { type Deed, plan, type Request } from "./plan";
+import type { HostState } from "./state";
 
 export type HostPart = Part<Connection>;
 
@@ -196,70 +192,18 @@ export async function read(identity: Identity, wanted: HostPart[], around: Surro
         if (state === undefined) return { states: undefined, gone: false, drift: {}, found: new Map() };
         states.push(state);
     }
-    const drift: Record<string, Value> = {};
-    const found = new Map<string, Value | undefined>();
-    const stack = stackOf(identity.owner);
-    let traces = 0;
-    for (const [index, part] of parts.entries()) {
+    const looks = parts.map((part, index) => {
         const state = states[index]!;
-        const file = state.ledger.get(fileName(identity));
-        const wants = part.wants(state);
-        if (wants.length === 0) continue;
-        if (file !== undefined) traces++;
-        const trouble = troubleOf(state, identity);
-        if (trouble !== undefined) drift[`ledger on ${hostOf(part, around).name}`] = trouble;
-        for (const foreign of foreignServers(state, wants)) {
-            around.say(
-                `note: ${hostOf(part, around).name}: ${foreign} is on a service of ours, and nobody declared it`,
-            );
-        }
-        const marks = underMaintenance(state.ledger);
-        for (const want of wants) {
-            const row = kindOf(want.kind);
-            const have = valueAt(state, want.kind, want.key);
-            const rests = want.kind === "destination" && marks.has(want.key);
-            if (rests) around.say(noteOfMaintenance(hostOf(part, around).name, want.key, have));
-            if (have !== undefined && (row.nature === "rule" || row.nature === "thing") && row.name !== "boot")
-                traces++;
-            const declared = effective(state, stack, want.kind, want.key) ?? want.value;
-            const value = leaving({ ...want, value: atRest(declared, rests) }, have);
-            if (satisfied(want.kind, want.key, value, have)) continue;
-            drift[`${want.kind} ${want.key}`] = have === undefined ? "absent" : have;
-            // A weight of 0 under maintenance is not what differs: beside it the declared one is shown.
-            const resting = rests && have !== undefined && satisfied(want.kind, want.key, have, atRest(have));
-            found.set(
-                `${want.kind} ${want.key}`,
-                resting ? leaving({ value: have, leave: ["weight"] }, declared) : have,
-            );
-        }
-    }
-    return { states, gone: traces === 0, drift: traces === 0 ? {} : drift, found };
-}
-
-/** What is wrong with the ledger file of a resource; an update writes it anew. */
-function troubleOf({ ledger, unreadable }: HostState, identity: Identity): string | undefined {
-    const name = fileName(identity);
-    const file = ledger.get(name);
-    if (file === undefined) return unreadable.has(name) ? "damaged" : "absent";
-    // A `--replace` whose create was killed before its answer: the state's token would release nothing.
-    return file.token === identity.token ? undefined : "taken over by a create whose answer was lost";
-}
-
-/** Real servers on the services that are wanted here which no ledger file claims. */
-function foreignServers(state: HostState, wants: { kind: string; key: string }[]): string[] {
-    const services = new Set(wants.filter(({ kind }) => kind === "service").map(({ key }) => key));
-    const parent = kindOf("destination").parent!;
-    return [...(state.objects.get("destination")?.keys() ?? [])].filter(
-        (key) => services.has(parent(key).key) && holders(state.ledger, "destination", key).length === 0,
-    );
-}
-
-function noteOfMaintenance(host: string, key: string, have: Value | undefined): string {
-    const rests = have === undefined || satisfied("destination", key, have, atRest(have));
-    return (
-        `note: ${host}: real server ${key} is under maintenance until \`lvs undrain ${addressOf(key)}\`` +
-        (rests ? "" : ", but something on the host has given it a weight")
-    );
+        return differences(hostOf(part, around).name, identity, part.wants(state), state);
+    });
+    for (const note of looks.flatMap(({ notes }) => notes)) around.say(note);
+    const gone = !looks.some(({ there }) => there);
+    return {
+        states,
+        gone,
+        drift: gone ? {} : Object.assign({}, ...looks.map(({ drift }) => drift)),
+        found: new Map(looks.flatMap(({ found }) => [...found])),
+    };
 }
 
 /** What has to be read of a host for a part; a director's rules always. */

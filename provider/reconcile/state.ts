@@ -1,7 +1,7 @@
 /** What is known of a host at one moment: its objects, its ledger, its facts. */
 import { kinds, type Objects, type Value } from "../kinds";
 import { fact, lines, type Probe, probeOf } from "../kinds/probe";
-import { type Claim, type Ledger, type LedgerFile, parseLedger, stackOf, UnreadableLedger } from "./ledger";
+import { type Claim, type Ledger, type LedgerFile, parseLedger, UnreadableLedger } from "./ledger";
 
 export interface HostState {
     readonly probe: Probe;
@@ -99,12 +99,4 @@ export function holders(ledger: Ledger, kind: string, key: string): Holding[] {
 /** The destinations whose real servers an operator has put under maintenance: those that any file marks. */
 export function underMaintenance(ledger: Iterable<readonly [string, LedgerFile | undefined]>): Set<string> {
     return new Set([...ledger].flatMap(([, file]) => file?.maintenance ?? []));
-}
-
-/**
- * The value that an object should have for a stack: of the newest file of that stack that claims it. Where two of its
- * resources want one object, the older one's value is not a difference.
- */
-export function effective(state: HostState, stack: string, kind: string, key: string): Value | undefined {
-    return holders(state.ledger, kind, key).find(({ file }) => stackOf(file.owner) === stack)?.claim.value;
 }
