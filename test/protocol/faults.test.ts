@@ -12,14 +12,25 @@ import fc from "fast-check";
 import type { ResourceType } from "../../provider/dynamic/shim";
 import { connectionSchema } from "../../provider/ssh/connection";
 import { closeAll, runScript } from "../../provider/ssh/session";
+import { type Cut, Door } from "../support/door";
 import { type Lab, startLab } from "../support/lab";
+import {
+    differences,
+    everywhere,
+    FOREIGN,
+    forEach,
+    HOSTS,
+    type HostName,
+    isForeign,
+    type Look,
+    lookAt,
+    lookWithTraps,
+    MODULES,
+    tellsWhatIsLeft,
+} from "../support/look";
 import { seconds, seed } from "../support/sample";
-import { type Cut, Door } from "./support/door";
+import { arm, type Fault, setTraps } from "../support/traps";
 import { type Properties, ProviderProcess, type Refusal, type State } from "./support/process";
-import { arm, disarm, type Fault, setTraps } from "./support/traps";
-
-const HOSTS = ["dir", "web1", "web2"] as const;
-type HostName = (typeof HOSTS)[number];
 
 const SECONDS = seconds(150);
 
@@ -115,42 +126,6 @@ const subjects: Subject[] = [
     ),
 ];
 
-/** What others have on the hosts, in the same tables. */
-const FOREIGN: Record<HostName, string> = {
-    dir: `modprobe ip_vs; ipvsadm -A -t 10.77.1.200:99 -s rr; ipvsadm -a -t 10.77.1.200:99 -r 10.77.1.21:99 -g -w 7
-        ip addr add 10.77.1.201/32 dev eth0; sysctl -qw net.ipv4.conf.eth0.log_martians=1
-        nft add table inet foreign; nft add chain inet foreign there
-        nft add rule inet foreign there tcp dport 9 drop`,
-    web1: "ip addr add 10.77.1.202/32 dev lo; sysctl -qw net.ipv4.conf.eth0.log_martians=1",
-    web2: "ip link add theirs type dummy; ip addr add 10.77.1.203/32 dev theirs; sysctl -qw net.ipv4.conf.eth0.log_martians=1",
-};
-const FOREIGN_LINE = /10\.77\.1\.20[0-3]|conf\/eth0\/log_martians|foreign|dport 9 |theirs/;
-/** Loaded once, they stay: what they bring is there from the start, so that every look can be compared with every other. */
-const MODULES = "modprobe -a ip_vs ip_vs_rr ip_vs_wlc ip_vs_sh ipip fou nf_tables nf_conntrack nft_masq";
-
-/** A host as an operator would look at it; of the ledger what it claims, without who wrote it when. */
-const LOOK = `
-ip -o addr show | sed 's/^[0-9]*: //;s/\\\\.*//'
-for d in /sys/class/net/lvs*; do [ -e $d ] && ip -d -o link show dev \${d##*/} | sed 's/^[0-9]*//;s/\\\\.*link/link/'; done
-[ ! -d /sys/module/fou ] || ip fou show
-if [ -e /proc/net/ip_vs ]; then
-    ipvsadm -Sn
-    ipvsadm -Ln --thresholds | sed -n '/^  -> [0-9]/p'
-    ipvsadm -L --timeout
-fi
-nft list ruleset
-for f in /var/lib/pulumi-lvs /var/lib/pulumi-lvs/.new /var/lib/pulumi-lvs/boot /etc/systemd/system/pulumi-lvs.service \\
-    /etc/systemd/system/multi-user.target.wants/pulumi-lvs.service; do [ -e $f ] || [ -L $f ] && echo $f; done
-grep -h -e '^owner' -e '^claim' -e '^draining' /var/lib/pulumi-lvs/*.claims 2>/dev/null
-cd /proc/sys/net && grep -s . ipv4/ip_forward ipv4/vs/expire_nodest_conn ipv4/vs/sloppy_tcp ipv4/conf/*/log_martians \\
-    ipv4/conf/*/arp_* ipv4/conf/*/rp_filter ipv4/conf/*/forwarding ipv4/conf/*/accept_redirects ipv4/conf/*/send_redirects
-:
-`;
-/** Devices that a module puts into every namespace, and settings of devices that come and go with them. */
-const OF_MODULES = /(?:^|[ /:])(?:tunl0|gre0|gretap0|erspan0|sit0|ip6tnl0|ip6gre0)(?:$|[ /:@])/;
-
-type Look = Record<HostName, string[]>;
-
 let lab: Lab;
 let plain: ProviderProcess;
 let doors: Record<HostName, Door>;
@@ -160,42 +135,7 @@ const on = async (host: HostName, script: string): Promise<string> => {
     const connection = connectionSchema.parse(lab.hosts[host]);
     return (await runScript(connection, script, { timeout: 120 })).stdout;
 };
-const everywhere = async <T>(work: (host: HostName) => Promise<T>): Promise<Record<HostName, T>> =>
-    Object.fromEntries(await Promise.all(HOSTS.map(async (host) => [host, await work(host)]))) as Record<HostName, T>;
-
-const linesOf = (text: string): string[] =>
-    text
-        .split("\n")
-        .filter((line) => line !== "" && !OF_MODULES.test(line))
-        .sort();
-
-const look = (): Promise<Look> => everywhere(async (host) => linesOf(await on(host, LOOK)));
-
-/** The hosts, and what their traps have counted until now; they are disarmed. */
-async function lookWithTraps() {
-    const told = await everywhere(async (host) => (await on(host, `${disarm}\necho ===\n${LOOK}`)).split("===\n"));
-    const each = <T>(work: (host: HostName) => T) =>
-        Object.fromEntries(HOSTS.map((host) => [host, work(host)])) as Record<HostName, T>;
-    return {
-        seen: each((host) => linesOf(told[host][1]!)),
-        traps: <T>(of: (lines: string[], host: HostName) => T) =>
-            each((host) =>
-                of(
-                    told[host][0]!.split("\n").filter((line) => line !== ""),
-                    host,
-                ),
-            ),
-    };
-}
-
-/** The lines that two looks do not share, with the host. */
-function differences(before: Look, after: Look, only: (line: string) => boolean = () => true): string[] {
-    return HOSTS.flatMap((host) => {
-        const gone = before[host].filter((line) => only(line) && !after[host].includes(line));
-        const came = after[host].filter((line) => only(line) && !before[host].includes(line));
-        return [...gone.map((line) => `${host} - ${line}`), ...came.map((line) => `${host} + ${line}`)];
-    });
-}
+const look = (): Promise<Look> => lookAt(on);
 
 /** A provider process that goes through the doors. */
 const throughDoors = (more: Properties, config: Record<string, string>): Promise<ProviderProcess> => {
@@ -258,7 +198,7 @@ const shuffled = <T>(all: T[]): T[] =>
     fc.sample(fc.shuffledSubarray(all, { minLength: all.length }), { seed, numRuns: 1 })[0]!;
 
 beforeAll(async () => {
-    lab = await startLab(join(__dirname, "faults.json"));
+    lab = await startLab(join(__dirname, "..", "support", "faults.json"));
     await everywhere(async (host) => {
         await lab.sh(host, `${MODULES}\n${FOREIGN[host]}`);
         await setTraps(lab, host);
@@ -304,17 +244,16 @@ async function trial(
         refusal = error as Refusal;
     }
     await provider.stop();
-    const { seen, traps } = await lookWithTraps();
+    const { seen, commands, sprung } = await lookWithTraps(on);
     let after = seen;
     const counts: Counts = {
-        commands: traps((lines) => Number(lines[0] ?? 0)),
-        up: traps((_, host) => doors[host].writes.up),
-        down: traps((_, host) => doors[host].writes.down),
+        commands,
+        up: forEach((host) => doors[host].writes.up),
+        down: forEach((host) => doors[host].writes.down),
     };
-    const sprung = traps(([, command]) => command ?? "");
     const hit = boundary !== undefined && ("cut" in boundary ? doors[boundary.host].cut : sprung[boundary.host] !== "");
     for (const host of HOSTS) doors[host].arm();
-    const foreign = differences(before, after, (line) => FOREIGN_LINE.test(line));
+    const foreign = differences(before, after, isForeign);
     if (foreign.length > 0) troubles.push(`foreign state changed: ${foreign.join("; ")}`);
     if (refusal === undefined) {
         const wrong = expected === undefined ? [] : differences(expected, after);
@@ -322,7 +261,7 @@ async function trial(
     } else {
         if (boundary === undefined) troubles.push(`failed without a fault: ${refusal.message}`);
         const undone = differences(before, after);
-        const named = /Left (on|there)|is not known|failed too|is left as it is/.test(refusal.message);
+        const named = tellsWhatIsLeft(refusal.message);
         // What a failed delete has not removed is still in the state: the engine asks for it again.
         const kept = refusal.left || phase === "delete";
         if (undone.length > 0 && !named && !kept) {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import type { ResourceType } from "../../provider/dynamic/shim";
 import { connectionSchema } from "../../provider/ssh/connection";
 import { closeAll, runScript } from "../../provider/ssh/session";
+import { Door } from "../support/door";
 import { type Lab, startLab } from "../support/lab";
-import { Door } from "./support/door";
 import { type Properties, ProviderProcess, type State } from "./support/process";
 
 const ROUNDS = 50;
