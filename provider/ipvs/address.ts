@@ -148,6 +148,16 @@ export function isWithin(address: string, network: string, prefix = fullPrefix(f
     return ipaddr.parse(address).match(ipaddr.parse(network) as ipaddr.IPv4, prefix);
 }
 
+/** A network as the kernel keeps it: what its prefix does not cover is 0, and one address has a prefix, too. */
+export function kernelNetwork(text: string): string {
+    const [base = "", length] = text.split("/");
+    const address = kernelAddress(base);
+    const family = familyOf(address);
+    const prefix = length ?? fullPrefix(family);
+    const { IPv4, IPv6 } = ipaddr;
+    return `${(family === "ipv6" ? IPv6 : IPv4).networkAddressFromCIDR(`${address}/${prefix}`)}/${prefix}`;
+}
+
 /** `192.0.2.1:80`, `[2001:db8::1]:80`: as ipvsadm prints it, and the only form that it reads for IPv6. */
 export function hostPort(address: string, port: number): string {
     return familyOf(address) === "ipv6" ? `[${address}]:${port}` : `${address}:${port}`;

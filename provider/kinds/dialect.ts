@@ -14,6 +14,9 @@ export interface Words<V> {
     boot?(key: string, want: V): Action[];
 }
 
+/** A rule under a key of ours that says something else, as it is listed. */
+export type Edited = { rule: string };
+
 export interface Dialect {
     /** The program. */
     readonly tool: "nft" | "iptables" | "ip6tables";
@@ -27,13 +30,13 @@ export interface Dialect {
     readonly answersFrom: "vip" | "own";
     readonly table: Words<string>;
     /** A firewall mark for traffic. */
-    readonly mark: Words<number>;
+    readonly mark: Words<number | Edited>;
     /** Masquerading, keyed by two networks: `10.0.0.0/8 0.0.0.0/0`. */
-    readonly masquerade: Words<true>;
+    readonly masquerade: Words<true | Edited>;
     /** The largest TCP segment that this host tells clients of a service to send. */
-    readonly mss: Words<number>;
+    readonly mss: Words<number | Edited>;
     /** The host's own address, for traffic to a VIP that the host does not have. */
-    readonly redirect: Words<string>;
+    readonly redirect: Words<string | Edited>;
 }
 
 /** What arrives at an address; port 0: every port. */
@@ -71,4 +74,9 @@ export function parseMasqueradeKey(key: string): { source: string; destination: 
 /** A rule's number as it was listed; undefined where the rule has none. */
 export function numberOf(text: string | undefined): number | undefined {
     return text === undefined ? undefined : Number(text);
+}
+
+/** A protocol as keys name it: programs list names or numbers. */
+export function protocolName(text: string): string {
+    return { "6": "tcp", "17": "udp", "132": "sctp" }[text] ?? text;
 }

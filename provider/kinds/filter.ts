@@ -1,5 +1,5 @@
 /** Our rules in the host's packet filter, and the frame that they stand in. */
-import type { Dialect, Words } from "./dialect";
+import type { Dialect, Edited, Words } from "./dialect";
 import { ip6tables, iptables } from "./iptables";
 import { type Kind, type Objects, type Place, ranks, type Value } from "./kind";
 import { nftables } from "./nftables";
@@ -64,21 +64,21 @@ export const tableKind = filterKind<string>("table", {
 });
 
 /** A firewall mark for what arrives at an address, keyed `ipv4/tcp/192.0.2.100/80`; port 0: every port. */
-export const markKind = filterKind<number>("mark", {
+export const markKind = filterKind<number | Edited>("mark", {
     nature: "rule",
     rank: ranks.rule,
     says: (key) => `firewall mark on ${key}`,
 });
 
 /** Masquerading of what goes from a network to a network, keyed `10.0.0.0/8 0.0.0.0/0`. */
-export const masqueradeKind = filterKind<true>("masquerade", {
+export const masqueradeKind = filterKind<true | Edited>("masquerade", {
     nature: "rule",
     rank: ranks.rule,
     says: (key) => `masquerade ${key.replace(/ (?=\S+$)/, " to ")}`,
 });
 
 /** The size of TCP segments that clients of a VIP are told to send, keyed `ipv4/tcp/192.0.2.100/80`. Never raised. */
-export const mssKind = filterKind<number>("mss", {
+export const mssKind = filterKind<number | Edited>("mss", {
     nature: "thing",
     ours: () => true,
     rank: ranks.rule,
@@ -86,7 +86,7 @@ export const mssKind = filterKind<number>("mss", {
 });
 
 /** The host's own address for what arrives at a VIP that it does not have, keyed `ipv4/tcp/192.0.2.100/80`. */
-export const redirectKind = filterKind<string>("redirect", {
+export const redirectKind = filterKind<string | Edited>("redirect", {
     nature: "thing",
     ours: () => true,
     rank: ranks.rule,

@@ -1,4 +1,5 @@
-import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import { type Dialect, type Edited, numberOf, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import { matchOf, wordsOf } from "./iptablesRule";
 import type { Action } from "./kind";
 import { lines, type Probe } from "./probe";
 
@@ -101,25 +102,31 @@ interface NamedRules<V> {
 }
 
 /** Rules that are each named by their comment, which is the key, in a chain that the first of them brings. */
-function namedRules<V>(tool: Dialect["tool"], { place, says, hears, first }: NamedRules<V>): Words<V> {
+function namedRules<V>(tool: Dialect["tool"], { place, says, hears, first }: NamedRules<V>): Words<V | Edited> {
     const start = `${place.table} -A ${place.chain} `;
+    const named = (key: string, want: V) => ["-m", "comment", "--comment", key, ...says(key, want)];
+    // What somebody else made of it is put back, too, where a change is taken back.
+    const isEdited = (want: V | Edited): want is Edited => want !== null && typeof want === "object";
     // One that is there is replaced where it stands: at boot, too, which may come when the rules were not taken away.
-    const set = (key: string, want: V): Action[] => [
+    const set = (key: string, want: V | Edited): Action[] => [
         {
             script: SET_RULE,
             words: [
                 ...[tool, ...placeWords(place), key, first?.(key) === true ? "-I" : "-A"],
-                ...["-m", "comment", "--comment", key, ...says(key, want)],
+                ...(isEdited(want) ? wordsOf(want.rule) : named(key, want)),
             ],
         },
     ];
     return {
         read: (probe) =>
-            listing(probe, tool).flatMap((line): [string, V][] => {
+            listing(probe, tool).flatMap((line): [string, V | Edited][] => {
                 if (!line.startsWith(start)) return [];
-                const key = between(line, '--comment "', '" ');
-                const value = hears(line.slice(line.lastIndexOf(" -j ") + " -j ".length));
-                return key === undefined || value === undefined ? [] : [[key, value]];
+                const rule = line.slice(start.length);
+                const key = between(rule, '--comment "', '" ');
+                if (key === undefined) return [];
+                const value = hears(rule.slice(rule.lastIndexOf(" -j ") + " -j ".length));
+                const same = value !== undefined && matchOf(wordsOf(rule)) === matchOf(says(key, value));
+                return [[key, same ? value : { rule }]];
             }),
         set,
         unset: (key) => [{ script: REMOVE_RULE, words: [tool, ...placeWords(place), key] }],

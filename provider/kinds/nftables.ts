@@ -1,4 +1,4 @@
-import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, type Words } from "./dialect";
+import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, protocolName, type Words } from "./dialect";
 import type { Action } from "./kind";
 import { lines } from "./probe";
 
@@ -159,11 +159,6 @@ done`.trim();
 function chainOf(text: string, name: string): string[] {
     const block = text.split(/^\t(?=map|set|chain)/m).find((each) => each.startsWith(`chain ${name} {`));
     return (block ?? "").split("\n").map((line) => line.trim());
-}
-
-/** The numbers that `nft -n` prints, and the names that it prints without. */
-function protocolName(text: string): string {
-    return { "6": "tcp", "17": "udp", "132": "sctp" }[text] ?? text;
 }
 
 /** The elements of the maps and sets whose name matches, as `nft -n list table` prints them. */

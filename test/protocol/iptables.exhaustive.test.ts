@@ -138,6 +138,10 @@ describe.each(HOSTS)("$host", ({ host, address, vip, vip6, version }) => {
         );
         expect(await driftOf(web)).toEqual({ [`mark iptables ipv4/tcp/${vip}/80`]: 7 });
         web = await restored(web);
+        const other = `-d 10.77.1.0/24 -p tcp -m comment --comment "ipv4/tcp/${vip}/80" -m tcp --dport 81 -j MARK --set-xmark 0xffffffff/0xffffffff`;
+        await meddle(`iptables -t mangle -R PULUMI-LVS-MARK ${number} ${other}`);
+        expect(await driftOf(web)).toEqual({ [`mark iptables ipv4/tcp/${vip}/80`]: { rule: other } });
+        web = await restored(web);
         await meddle("iptables -t nat -D POSTROUTING -j PULUMI-LVS-MASQUERADE");
         expect(await driftOf(masquerading)).toEqual({ "table iptables PULUMI-LVS": "without PULUMI-LVS-MASQUERADE" });
         masquerading = await restored(masquerading);

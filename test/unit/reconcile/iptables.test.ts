@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do
     -p) p=$2; h="$h -p $2"; shift ;;
     --comment) r="$r --comment \\"$2\\""; shift ;;
     --dport|--sport|--tcp-flags) [ -n "$m" ] || r="$r -m $p"; m=1; r="$r $1" ;;
+    -m) [ "$2" != "$p" ] || m=1; r="$r $1" ;;
     --set-mark) r="$r --set-xmark $(printf 0x%x "$2")/0xffffffff"; shift ;;
     *) r="$r $1" ;;
     esac
@@ -149,6 +150,11 @@ describe("on a host that has iptables and no nft", () => {
     test.each<[string, () => unknown]>([
         ["a rule", () => edited(/^mangle PULUMI-LVS-MARK.*\n/m, "")],
         ["the mark of a rule", () => edited("0x1/", "0x7/")],
+        ["the port of a rule", () => edited("--dport 80", "--dport 81")],
+        ["the address of a rule", () => edited("192.0.2.100/32", "192.0.2.0/24")],
+        ["what more a rule asks", () => edited("-m tcp --dport 80", "-m tcp --dport 80 -m socket")],
+        ["whom a rule is not for", () => edited("-d 192.0.2.100/32", "-d 192.0.2.100/32 ! -i eth0")],
+        ["the target of a rule", () => edited("-j MASQUERADE", "-j MASQUERADE --random")],
         ["the jump to marks", () => host.run("iptables -t mangle -D PREROUTING -j PULUMI-LVS-MARK")],
         ["the jump to masquerading", () => host.run("iptables -t nat -D POSTROUTING -j PULUMI-LVS-MASQUERADE")],
         ["everything", () => host.write("state/iptables", FOREIGN)],
@@ -179,6 +185,32 @@ describe("on a host that has iptables and no nft", () => {
             expect([status, stderr]).toEqual([0, ""]);
             expect(rules()).toEqual(whole);
         }
+    });
+
+    test("what somebody made of a rule is told as it stands, and put back where its repair is taken back", () => {
+        fresh("iptables");
+        operate(create([want("mark", MARK, 1)]));
+        edited("--dport 80", "--dport 81");
+        const theirs = rules();
+        const key = `iptables ${MARK}`;
+        const rule = `-d 192.0.2.100/32 -p tcp -m comment --comment "${MARK}" -m tcp --dport 81 -j MARK --set-xmark 0x1/0xffffffff`;
+        expect(read("mark")).toEqual({ [key]: { rule } });
+        act(kindOf("mark").set(key, 1, { rule }));
+        expect(read("mark")).toEqual({ [key]: 1 });
+        act(kindOf("mark").set(key, { rule }, 1));
+        expect(rules()).toEqual(theirs);
+    });
+
+    // As releases of iptables, and its two backends, save one rule.
+    test.each([
+        ["-d 192.0.2.100/32 -p tcp", "-m tcp --dport 80", "0x1/0xffffffff"],
+        ["-d 192.0.2.100 -p 6", "-m tcp --dport 80", "0x1"],
+        ["-p tcp -d 192.0.2.100/32", "--dport 80", "0x1/0xffffffff"],
+    ])("%s … %s is the rule that was set, however it is spelt", (first, second, mark) => {
+        fresh("iptables");
+        const rule = `${first} -m comment --comment "${MARK}" ${second} -j MARK --set-xmark ${mark}`;
+        host.write("state/iptables", `mangle :PULUMI-LVS-MARK\nmangle PULUMI-LVS-MARK ${rule}\n`);
+        expect(read("mark")).toEqual({ [`iptables ${MARK}`]: 1 });
     });
 
     test("a listing that fails is an error, not an empty one", () => {
