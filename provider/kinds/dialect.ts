@@ -2,7 +2,7 @@
  * What our packet-filter rules are, and what a program that sets them has to say: each program (nft; iptables and
  * ip6tables where nft is missing) is one value of `Dialect`, and every kind of rule works with all of them.
  */
-import type { Action } from "./kind";
+import type { Action, Kind } from "./kind";
 import type { Probe } from "./probe";
 
 /** How one sort of rule is read and written. */
@@ -10,6 +10,8 @@ export interface Words<V> {
     read(probe: Probe): [string, V][];
     set(key: string, want: V, have: V | undefined): Action[];
     unset(key: string, have: V): Action[];
+    /** See {@link Kind.remains}. */
+    remains?(probe: Probe): string | undefined;
     /** What sets it at boot, where that differs from `set` of an absent rule. */
     boot?(key: string, want: V): Action[];
 }

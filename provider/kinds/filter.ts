@@ -44,6 +44,7 @@ function filterKind<V extends Value>(
             ),
         set: (key, want, have) => at(key).words.set(at(key).key, want, have),
         unset: (key, have) => at(key).words.unset(at(key).key, have),
+        remains: (key, probe) => at(key).words.remains?.(probe),
         boot: (key, want) => {
             const { words, key: own } = at(key);
             return words.boot?.(own, want) ?? words.set(own, want, undefined);

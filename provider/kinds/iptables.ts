@@ -71,12 +71,12 @@ function dialectOf(tool: "iptables" | "ip6tables", family: "ipv4" | "ipv6"): Dia
 
 /** The chain for marks, which is always there, and the jumps to all chains that are. */
 function frameWords(tool: Dialect["tool"], frame: string): Words<string> {
-    const whole = (text: string[], { table, hook, chain }: Place) =>
-        text.includes(`${table} :${chain}`) && text.includes(`${table} -A ${hook} -j ${chain}`);
+    const whole = (text: string[], place: Place) =>
+        text.includes(`${place.table} :${place.chain}`) && text.includes(jumpOf(place));
     return {
         read: (probe) => {
             const text = listing(probe, tool);
-            const there = Object.values(places).filter(({ table, chain }) => text.includes(`${table} :${chain}`));
+            const there = Object.values(places).filter((place) => isThere(text, place));
             const broken = [...new Set<Place>([places.mark, ...there])].filter((place) => !whole(text, place));
             const value = broken.length === 0 ? "1" : `without ${broken.map(({ chain }) => chain).join(", ")}`;
             return there.length === 0 ? [] : [[frame, value]];
@@ -87,8 +87,33 @@ function frameWords(tool: Dialect["tool"], frame: string): Words<string> {
             );
             return missing.map((place) => ({ script: ENSURE, words: [tool, ...placeWords(place)] }));
         },
+        remains: (probe) => {
+            const text = listing(probe, tool);
+            const held = Object.values(places).flatMap((place) => {
+                const [jump] = text.filter((line) => isTheirs(line, place));
+                return jump === undefined ? [] : [{ ...place, jump: jump.slice(place.table.length + 1) }];
+            });
+            if (held.length === 0) return undefined;
+            const all = held.map(({ table, chain, jump }) => `${chain} of table ${table} ("${jump}")`).join(", ");
+            return `${tool}: a rule that is not ours jumps to our chain, which stays there, empty: ${all}; delete that rule, then the chain by \`${tool} -t ${held[0]!.table} -X ${held[0]!.chain}\``;
+        },
         unset: () => [{ script: REMOVE_CHAINS, words: [tool, ...Object.values(places).flatMap(placeWords)] }],
     };
+}
+
+const jumpOf = ({ table, hook, chain }: Place) => `${table} -A ${hook} -j ${chain}`;
+
+/** A chain that is empty, and that no jump of ours leads to, is one that somebody's own jump kept from going. */
+function isThere(text: string[], place: Place): boolean {
+    const { table, chain } = place;
+    const used = text.includes(jumpOf(place)) || text.some((line) => line.startsWith(`${table} -A ${chain} `));
+    return used && text.includes(`${table} :${chain}`);
+}
+
+/** Whether a line is somebody's own jump to a chain of ours. */
+function isTheirs(line: string, place: Place): boolean {
+    const goes = line.startsWith(`${place.table} -A `) && / -[jg] (\S+)$/.exec(line)?.[1] === place.chain;
+    return goes && line !== jumpOf(place);
 }
 
 interface NamedRules<V> {
@@ -194,7 +219,7 @@ p=$1 t=$2 c=$4 k=$5
 ${NUMBERS}
 for n in $numbers; do "$p" -w 30 -t "$t" -D "$c" "$n" || exit; done`.trim();
 
-/** Looks at once, and at tables that are in use alone: \`-t nat\` would load that table. */
+/** Looks at once, and at tables that are in use alone: \`-t nat\` would load that table. A chain that others jump to stays, empty. */
 const REMOVE_CHAINS = `
 p=$1; shift
 there=$("$p-save" 2>/dev/null | grep '^:${CHAINS}')
@@ -202,6 +227,8 @@ while [ $# -gt 0 ]; do
     t=$1 h=$2 c=$3; shift 3
     case $there in *":$c "*) ;; *) continue ;; esac
     while "$p" -w 30 -t "$t" -D "$h" -j "$c" 2>/dev/null; do :; done
-    "$p" -w 30 -t "$t" -F "$c" && "$p" -w 30 -t "$t" -X "$c" || exit
+    "$p" -w 30 -t "$t" -F "$c" || exit
+    o=$("$p" -w 30 -t "$t" -X "$c" 2>&1) && continue
+    "$p-save" -t "$t" | grep -qE -e " -[jg] $c"'( |$)' || { echo "$o" >&2; exit 1; }
 done
 :`.trim();

@@ -71,6 +71,8 @@ export interface Kind<V extends Value = Value> {
     readonly clashes?: boolean;
     /** Why what was found must not, or cannot, be put back: other users of it on the host, or a device that is gone. */
     stays?(key: string, probe: Probe, found: V): string | undefined;
+    /** What of it stays when it is removed, because somebody else on the host holds it: said then. */
+    remains?(key: string, probe: Probe): string | undefined;
     /** The object that it stands in: it cannot be set without it, and goes with it. */
     parent?(key: string): Place;
     /** In a person's words, for steps and errors: "virtual service tcp/192.0.2.100:80". */

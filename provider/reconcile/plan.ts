@@ -511,6 +511,8 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
         if (row.unset === undefined) return [];
         if (!isOurs(claim, have)) return left("it was changed since");
     }
+    const remains = row.remains?.(key, state.probe);
+    if (remains !== undefined) notes.push(`warning: ${request.host}: ${remains}`);
     // As steps of their own: what is only taken along could not be put back.
     const along = foreignChildren(scene, claim, releases).map((child) =>
         remove(child, valueAt(state, child.kind, child.key)!),

@@ -98,7 +98,7 @@ lvs_probe() {
         for p in iptables ip6tables; do
             lvs_listable $p || continue
             lvs_section $p
-            { $p-save 2>/dev/null || echo "${FAILED}"; } | grep -E '^[*]|^(:|-A )${CHAINS}| -j ${CHAINS}|^${FAILED}'
+            { $p-save 2>/dev/null || echo "${FAILED}"; } | grep -E '^[*]|^(:|-A )${CHAINS}| -[jg] ${CHAINS}|^${FAILED}'
         done
     fi
     ;; esac

@@ -185,6 +185,31 @@ describe.each(HOSTS)("$host", ({ host, address, vip, vip6, version }) => {
         await restored(server);
     });
 
+    test("a chain that somebody's own rules jump to is left, empty and told, and taken up again", async () => {
+        const jump = "PREROUTING -s 203.0.113.9/32 -j PULUMI-LVS-REDIRECT";
+        const goto = "OTHERS -g PULUMI-LVS-MASQUERADE";
+        await meddle(`iptables -t nat -A ${goto}; iptables -t nat -N PULUMI-LVS-REDIRECT; iptables -t nat -A ${jump}`);
+        expect(await driftOf(masquerading)).toBeUndefined();
+        for (const state of [...made].reverse()) await provider.delete(state);
+        made = [];
+        const held = await rules(host);
+        expect(
+            held
+                .split("\n")
+                .filter((line) => line.includes("PULUMI-LVS"))
+                .sort(),
+        ).toEqual([...[`-A ${goto}`, `-A ${jump}`], ...["-N PULUMI-LVS-MASQUERADE", "-N PULUMI-LVS-REDIRECT"]]);
+        const again = await create("Director", "again", {
+            ...director(host),
+            masquerade: [{ source: "fd00:1::/64" }, { source: "10.77.1.0/24" }],
+        });
+        expect(await driftOf(again)).toBeUndefined();
+        await lab.sh(
+            host,
+            `iptables -t nat -D ${goto}; iptables -t nat -D ${jump}; iptables -t nat -X PULUMI-LVS-REDIRECT`,
+        );
+    });
+
     test("nothing of it stays, and what others have there is as it was", async () => {
         const held = await rules(host);
         for (const line of before.split("\n")) expect(held).toContain(line);

@@ -6,9 +6,9 @@ import { masqueradeKey, trafficKey } from "../../../provider/kinds/dialect";
 import { filterWants } from "../../../provider/kinds/filter";
 import type { Want } from "../../../provider/kinds/want";
 import { fileName, renderLedger } from "../../../provider/reconcile/ledger";
-import { plan, type Request } from "../../../provider/reconcile/plan";
+import { type Plan, plan, type Request } from "../../../provider/reconcile/plan";
 import { commandLine } from "../../../provider/reconcile/shell";
-import { valueAt } from "../../../provider/reconcile/state";
+import { type HostState, valueAt } from "../../../provider/reconcile/state";
 import { Sandbox, shells } from "./sandbox";
 import { carryOut, codeOf, requestOf, stateOf, thingsOf, want } from "./world";
 
@@ -49,7 +49,7 @@ case $a in
 -R) chain; edit 'if (i == n) { print ENVIRON["RULE"]; next }' ;;
 -S) chain; echo "-N $c"; sed -n "s/^$t $c /-A $c /p" $F ;;
 -F) chain; edit next ;;
--X) chain; ! grep -qE -e "^$t ($c | .*-j $c$)" $F || { echo "$N: Directory not empty" >&2; exit 4; }
+-X) chain; ! grep -qE -e "^$t ($c |.*-[jg] $c$)" $F || { echo "$N: Directory not empty" >&2; exit 4; }
     grep -vxF -e "$t :$c" $F > $F.new; mv $F.new $F ;;
 esac`;
 
@@ -104,6 +104,9 @@ const create = (wants: Want[]): Request => ({
     ...requestOf({ creating: true }),
     wants: (state) => filterWants(state, wants),
 });
+/** What a plan promised and did not come. */
+const goalsOf = ({ goals }: Plan, state: HostState) =>
+    goals.filter(({ kind, key, value }) => JSON.stringify(valueAt(state, kind, key)) !== JSON.stringify(value));
 const operate = (request: Request) => {
     const state = host.probe();
     const made = plan(request, state);
@@ -169,6 +172,39 @@ describe("on a host that has iptables and no nft", () => {
         expect(rules()).toEqual(whole);
         operate(requestOf({ phase: "delete" }));
         expect(rules()).toEqual(foreign);
+    });
+
+    test.each([
+        ["mangle PREROUTING -i eth9 -j PULUMI-LVS-MARK", "mangle :PULUMI-LVS-MARK"],
+        ["nat DOCKER -g PULUMI-LVS-MASQUERADE", "nat :PULUMI-LVS-MASQUERADE"],
+    ])("a chain that somebody's own rule jumps to stays, empty, and is told: %s", (jump, chain) => {
+        fresh("iptables");
+        const wants = [want("mark", MARK, 1), want("masquerade", NAT, true)];
+        operate(create(wants));
+        host.write("state/iptables", `${host.read("state/iptables")}${jump}\n`);
+        expect(plan({ ...create(wants), creating: false }, host.probe())).toMatchObject({ steps: [], notes: [] });
+        const [, rule] = /^\w+ (.*)$/.exec(jump)!;
+        const going = plan(requestOf({ phase: "delete" }), host.probe());
+        expect(going.notes).toEqual([expect.stringMatching(/^warning: .*jumps to our chain, which stays/)]);
+        expect(going.notes[0]).toContain(`"-A ${rule}"`);
+        const { state } = operate(requestOf({ phase: "delete" }));
+        expect(goalsOf(going, state)).toEqual([]);
+        expect(host.ledger).toEqual([]);
+        expect(rules()).toEqual([...foreign, jump, chain].sort());
+        // It is as if it were not there.
+        operate(create(wants));
+        expect(read("table")).toEqual({ "iptables PULUMI-LVS": "1" });
+        host.write("state/iptables", host.read("state/iptables").replace(`${jump}\n`, ""));
+        operate(requestOf({ phase: "delete" }));
+        expect(rules()).toEqual(foreign);
+    });
+
+    test("a chain that does not go for another reason is an error", () => {
+        fresh("iptables");
+        operate(create([want("mark", MARK, 1)]));
+        host.program("iptables", `N=iptables; case $* in *-X*) echo refused >&2; exit 4 ;; esac${IPTABLES}`);
+        const { status, stderr } = host.run(commandLine(kindOf("table").unset!("iptables PULUMI-LVS", "1")));
+        expect([status, stderr]).toEqual([1, "refused\n"]);
     });
 
     test("at boot everything is set once, however often, also where a reload has left the half of it", () => {
