@@ -38,6 +38,13 @@ export type Group = "ipvs" | "ipvs.host" | "filter" | "tunnel" | "route" | "kern
 
 export const groups: readonly Group[] = ["ipvs", "ipvs.host", "filter", "tunnel", "route", "kernel"];
 
+/** A check's code, with what stands in the way and what to do. */
+export interface Refusal {
+    code: string;
+    reason: string;
+    remedy: string;
+}
+
 export interface Kind<V extends Value = Value> {
     /** The name in ledgers, messages and drift: never changes once released. */
     readonly name: string;
@@ -71,6 +78,8 @@ export interface Kind<V extends Value = Value> {
     readonly clashes?: boolean;
     /** Why what was found must not, or cannot, be put back: other users of it on the host, or a device that is gone. */
     stays?(key: string, probe: Probe, found: V): string | undefined;
+    /** Why it must not go now, or be changed back to what was found: refused before anything is done. */
+    refuses?(key: string, probe: Probe, have: V, found: V | undefined): Refusal | undefined;
     /** What of it stays when it is removed, because somebody else on the host holds it: said then. */
     remains?(key: string, probe: Probe): string | undefined;
     /** The object that it stands in: it cannot be set without it, and goes with it. */

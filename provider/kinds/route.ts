@@ -1,7 +1,7 @@
-import { isWithin } from "../ipvs/address";
+import { familyOf, isAddress, isWithin } from "../ipvs/address";
 import { addressKind, parseAddressKey } from "./address";
-import { type Kind, ranks } from "./kind";
-import { lines, type Probe } from "./probe";
+import { type Kind, type Refusal, ranks } from "./kind";
+import { fact, lines, type Probe } from "./probe";
 
 /**
  * A family's default route that comes before all others, keyed `ipv4/default` or `ipv6/default`: the one with the best
@@ -28,8 +28,29 @@ export const routeKind: Kind<string> = {
         const lacks = lacking(key, found, probe);
         return lacks === undefined ? undefined : `what was found, "${found}", cannot come back: ${lacks}`;
     },
+    refuses: cuttingOff,
     describe: (key) => `route ${key}`,
 };
+
+/** Our own connection, where the host answers it through this route, and has no other to it without this one. */
+function cuttingOff(key: string, probe: Probe, have: string, found: string | undefined): Refusal | undefined {
+    const peer = fact(probe, "ssh.peer") ?? "";
+    const table = lines(probe, family(key).table);
+    if (!isAddress(peer) || `${familyOf(peer)}/default` !== key || table.length === 0) return undefined;
+    const others = table.map((line) => lastingWords(line).join(" ")).filter((line) => line !== have);
+    const leads = (line: string) => line.startsWith("default ") || covers(line, peer);
+    if ([...others, found ?? ""].some(leads) || heldAddresses(probe).includes(peer)) return undefined;
+    return {
+        code: "LVS-GATEWAY-SSH",
+        reason: `SSH to this host comes from ${peer}, which it answers through this route, ${have}, and there is no other: the host could not be reached again`,
+        remedy: `Run it from a network that the host has another route to, or give it a route to ${peer} first. To keep this one, forget the claim: \`npx lvs claims release\`.`,
+    };
+}
+
+/** The addresses of a host; none where it does not say. */
+function heldAddresses(probe: Probe): (string | undefined)[] {
+    return [...addressKind.read(probe).keys()].map((each) => parseAddressKey(each).address.split(/[/ ]/)[0]);
+}
 
 /** An interface that is being brought up (ifupdown's allow-hotplug, a slow DHCP server) has its network a little later. */
 const PATIENTLY = `
@@ -80,7 +101,7 @@ function lacking(key: string, route: string, probe: Probe): string | undefined {
     const up = lines(probe, "route.up");
     const down = named("dev", route).find((device) => up.length > 0 && !up.includes(device));
     if (down !== undefined) return `${down} is not there, or down`;
-    const held = [...addressKind.read(probe).keys()].map((each) => parseAddressKey(each).address.split(/[/ ]/)[0]);
+    const held = heldAddresses(probe);
     const source = named("src", route).find((address) => held.length > 0 && !held.includes(address));
     if (source !== undefined) return `the host does not have ${source} any more`;
     const straight = lines(probe, family(key).table).filter((line) => !/ via /.test(line));
@@ -99,10 +120,10 @@ function named(name: string, route: string): string[] {
     return [...route.matchAll(new RegExp(`(?:^| )${name} (?:inet6? )?(\\S+)`, "g"))].map(([, word]) => word!);
 }
 
-/** Whether a line of the routing table is a network that holds the router. */
-function covers(line: string, router: string): boolean {
+/** Whether a line of the routing table is a network that holds the address. */
+function covers(line: string, address: string): boolean {
     const [network = "", prefix] = (line.trim().split(" ")[0] ?? "").split("/");
-    return isWithin(router, network, prefix === undefined ? undefined : Number(prefix));
+    return isWithin(address, network, prefix === undefined ? undefined : Number(prefix));
 }
 
 function readBest(key: string, probe: Probe): [string, string][] {

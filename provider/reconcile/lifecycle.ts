@@ -166,10 +166,21 @@ export async function remove(
     around: Surroundings,
 ): Promise<void> {
     const doing: Doing = { identity, manner, around, deeds: [] };
+    const hosts = byHost(parts, around);
+    if (hosts.length > 1) for (const part of hosts) await rehearse(doing, part);
     // What was done before a later host failed stays done: it is durable, and the next attempt finds it so.
-    for (const part of byHost(parts, around).reverse()) {
+    for (const part of hosts.reverse()) {
         await forgiving(around, part, () => carryOut(doing, part, "delete", false));
     }
+}
+
+/** What a host must not give up now is refused before a rule goes that another host has. */
+async function rehearse(doing: Doing, part: HostPart): Promise<void> {
+    if (!part.wants(undefined).some(({ kind }) => kindOf(kind).refuses !== undefined)) return;
+    const host = hostOf(part, doing.around);
+    // That it does not answer is met, and told, when its turn comes.
+    const state = await host.read(part.settings, groupsOf(part)).catch(() => undefined);
+    if (state !== undefined) plan({ ...requestOf(doing, part, "delete"), creating: false }, state);
 }
 
 export interface Reading {
@@ -216,6 +227,26 @@ function hostOf(part: HostPart, around: Surroundings): Host {
     return hostAt(part.connection, around);
 }
 
+function requestOf(
+    { identity, manner, around, departing }: Doing,
+    part: HostPart,
+    phase: Request["phase"],
+    formerly?: Owner,
+): Omit<Request, "creating"> {
+    return {
+        ...identity,
+        host: hostOf(part, around).name,
+        phase,
+        adopt: manner.adopt,
+        deleteForeign: manner.deleteForeign,
+        boot: part.boot,
+        drain: part.drain,
+        ...(departing === true ? { departing: true } : {}),
+        ...(formerly === undefined ? {} : { formerly }),
+        wants: (state) => part.wants(state),
+    };
+}
+
 async function carryOut(
     doing: Doing,
     part: HostPart,
@@ -223,20 +254,9 @@ async function carryOut(
     creating: boolean | ((state: HostState) => boolean),
     formerly?: Owner,
 ): Promise<Outcome> {
-    const { identity, manner, around } = doing;
+    const { identity, around } = doing;
     const host = hostOf(part, around);
-    const request: Omit<Request, "creating"> = {
-        ...identity,
-        host: host.name,
-        phase,
-        adopt: manner.adopt,
-        deleteForeign: manner.deleteForeign,
-        boot: part.boot,
-        drain: part.drain,
-        ...(doing.departing === true ? { departing: true } : {}),
-        ...(formerly === undefined ? {} : { formerly }),
-        wants: (state) => part.wants(state),
-    };
+    const request = requestOf(doing, part, phase, formerly);
     const said = new Set<string>();
     const director = phase === "delete" ? undefined : await directorOf(doing.parts ?? [], part, around);
     const outcome = await host.submit({

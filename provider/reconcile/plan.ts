@@ -147,6 +147,7 @@ export function plan(request: Request, state: HostState): Plan {
         if (step !== undefined) steps.push(step);
     }
     const kept = (base?.claims ?? lost(scene)).filter((old) => !claims.some((claim) => sameplace(claim, old)));
+    if (!modulesFirst) for (const claim of kept) refuseHeld(scene, claim);
     const releases = request.phase === "claim" || modulesFirst ? [] : kept;
     if (releases.length > 0) refuseUnreadable(request.host, state, true);
     refuseWithoutTools(request, state, [...claims, ...releases]);
@@ -522,6 +523,19 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
     const until = mine ? begun.until : Number.POSITIVE_INFINITY;
     const drained = kind === "destination" && request.drain > 0 && hostTime(state) < until;
     return [...along, { ...remove(claim, have), drained }];
+}
+
+/** What must not go now is refused in the first phase already, before anything is done. */
+function refuseHeld({ request, state, others }: Scene, claim: Claim): void {
+    const { kind, key, found } = claim;
+    const row = kindOf(kind);
+    const have = valueAt(state, kind, key);
+    if (have === undefined || found.state === "unknown" || !isOurs(claim, have)) return;
+    if (holders(others, kind, key).length > 0) return;
+    const refusal = row.refuses?.(key, state.probe, have, found.state === "present" ? found.value : undefined);
+    if (refusal === undefined) return;
+    const { code, reason, remedy } = refusal;
+    throw new StepError(code, request.host, `release ${row.describe(key)}`, reason, `${remedy} Nothing was touched.`);
 }
 
 function remove({ kind, key }: { kind: string; key: string }, have: Value): Step {

@@ -436,6 +436,32 @@ describe("over several hosts", () => {
         expect(web1.read("state/route")).toBe(found);
     });
 
+    test("a default route that our SSH connection needs is refused before its real server's rule goes, or anything", async () => {
+        const [rs1, , dir] = names();
+        const web1 = sandboxes.get(rs1)!;
+        const { moved } = web1;
+        web1.moved = (text) => `SSH_CONNECTION='198.51.100.7 40000 10.0.0.21 22'\n${moved.call(web1, text)}`;
+        web1.write("state/networks", "10.0.0.0/24 dev eth0 scope link\n");
+        const rule = part(dir, [
+            want("service", SERVICE, service()),
+            want("destination", serverKey("192.0.2.21"), destination(1, "nat")),
+        ]);
+        const nat = [part(rs1, [defaultRoute("10.0.0.1")], "realServer"), rule];
+        await createResource(identity, nat, manner, around());
+        const before = [rs1, dir].map((name) => sandboxes.get(name)!.picture());
+        const dr = [part(rs1, [want("address", "lo/192.0.2.100/32", { deprecated: false })], "realServer"), rule];
+        await expect(removeResource(identity, nat, manner, around())).rejects.toThrow("LVS-GATEWAY-SSH");
+        await expect(update(identity, { identity, parts: nat }, dr, manner, around())).rejects.toThrow(
+            "LVS-GATEWAY-SSH",
+        );
+        expect([rs1, dir].map((name) => sandboxes.get(name)!.picture())).toEqual(before);
+        web1.write("state/networks", "10.0.0.0/24 dev eth0 scope link\n198.51.100.0/24 via 10.0.0.8 dev eth0\n");
+        // A look serves for three seconds.
+        await new Promise((resolve) => setTimeout(resolve, 3_100));
+        await removeResource(identity, nat, manner, around());
+        expect([web1.read("state/route"), sandboxes.get(dir)!.read("state/table")]).toEqual(["", ""]);
+    });
+
     test("a clone that carries the ledger of another machine is no other way to that machine", async () => {
         const [rs1, rs2] = names();
         const wants = [want("sysctl", SYSCTL, "1")];

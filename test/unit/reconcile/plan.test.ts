@@ -259,6 +259,66 @@ describe("a default route", () => {
         expect(release(before, {}).steps.map(({ after }) => after)).toEqual([before]);
     });
 
+    describe("that our own SSH connection is answered through", () => {
+        const facts = (peer: string) => ({ facts: `machine=m1 u1\nrelease=6.1.0\ntool.ip=yes\nssh.peer=${peer}` });
+        /** Found, and where we come from; what more routes the host has. */
+        const world = (before: string | undefined, peer: string, more = "") => {
+            const things: Things = before === undefined ? {} : { route: { [ROUTE]: before } };
+            const sections = {
+                ...host,
+                route: `${table}${more}`,
+                ...facts(peer),
+                address: "2: eth0    inet 10.0.0.21/24 scope global eth0\n",
+            };
+            return looked(carryOut(create({ wants }), stateOf({ things, sections })));
+        };
+        const FAR = "198.51.100.7";
+
+        test.each([undefined, "unreachable default"])(
+            "does not go where nothing else leads there (found: %s)",
+            (before) => {
+                for (const [request, what] of [
+                    [remove({}), "destroy"],
+                    [requestOf({ phase: "claim" }), "an update, in its first phase"],
+                    [requestOf({ phase: "all" }), "an update"],
+                ] as const) {
+                    const release = () => plan(request, world(before, FAR));
+                    expect([what, codeOf(release)]).toEqual([what, "LVS-GATEWAY-SSH"]);
+                    expect(release).toThrow(/198\.51\.100\.7.*10\.0\.0\.1.*claims release.*Nothing was touched/s);
+                }
+            },
+        );
+
+        test.each<[string, HostState]>([
+            ["what was found leads there, too", world(foreign, FAR)],
+            ["a route of its own leads there", world(undefined, FAR, "198.51.100.0/24 via 10.0.0.8 dev eth0\n")],
+            [
+                "a default route with a worse metric leads there",
+                world(undefined, FAR, "default via 10.0.0.8 dev eth0 metric 100\n"),
+            ],
+            ["we come from a network of the host", world(undefined, "10.0.0.99")],
+            ["we come from the host itself", world(undefined, "10.0.0.21")],
+            ["we come by IPv6", world(undefined, "2001:db8::7")],
+            ["the host does not say from where we come", world(undefined, "")],
+        ])("goes where %s", (_, up) => {
+            expect(plan(remove({}), up).steps).toHaveLength(1);
+        });
+
+        test("stays without a word where somebody else wants it, or has changed it", () => {
+            const shared = carryOut(create({ id: "b", wants }), world(undefined, FAR));
+            expect(plan(remove({ id: "b" }), shared).steps).toEqual([]);
+            const changed = looked(world(undefined, FAR), "default via 10.0.0.7 dev eth0");
+            expect(plan(remove({}), changed).notes.join()).toMatch(/it was changed since/);
+        });
+
+        test("is none of an update that goes on wanting it, though modules are to be loaded first", () => {
+            const up = world(undefined, FAR);
+            const more = [...wants, want("module", "ip_vs", true), want("sysctl", SYSCTL, "1")];
+            const made = plan(requestOf({ wants: more }), up);
+            expect([made.partial, made.steps.map(({ kind }) => kind)]).toEqual([true, ["module"]]);
+        });
+    });
+
     test("of IPv6, by its own routes", () => {
         const key = "ipv6/default";
         const before = "default via fe80::9 dev eth0 proto static metric 1 pref medium";

@@ -241,6 +241,7 @@ case "$*" in
 "-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
 "addr change "*) ;;
 "-6 neigh show dev "*) echo "fe80::1 lladdr 02:00:00:00:00:01 router STALE"; echo "2001:db8::9 FAILED" ;;
+"route show") cat $R/state/route $R/state/networks 2>/dev/null ;;
 "-4 -o route show default") cat $R/state/route 2>/dev/null ;;
 "-6 -o route show default") cat $R/state/route6 2>/dev/null ;;
 "-4 route replace default via "*) shift 3; case " $* " in *" dev "*) ;; *) v=$3; shift 3; set -- default via $v dev eth0 "$@" ;; esac; echo "$* " > $R/state/route ;;
