@@ -113,7 +113,9 @@ if ! o=$(umask 077; { { [ -d /run/pulumi-lvs ] || mkdir -p /run/pulumi-lvs; }${l
     printf '\\n%s run.outcome\\nrefused %s\\n' $LVS_NONCE "$o"
     return 0
 fi
+{ echo $$ > "$W/pid"; } 2>/dev/null
 ${locked ? lock : "{"}
+${batch.expect === undefined ? "" : sweep}
 timeout -k 5 ${Math.max(1, Math.ceil(batch.timeout))} sh -s "$W" > "$W/trouble" 2>&1 <<'LVS_${nonce}'
 ${body}
 LVS_${nonce}
@@ -150,6 +152,11 @@ export SSH_CONNECTION`;
 
 /** Waiting for the lock is no part of the time that the work may take; and the answer is sent without it. */
 const lock = `{ if flock -w ${LOCK_WAIT} 9; then`;
+/** What scripts that were killed have left, without a process where there is nothing. One without a number may be just beginning. */
+const sweep = `for d in /run/pulumi-lvs/run.*; do
+    p=; { read -r p < "$d/pid"; } 2>/dev/null
+    [ -z "$p" ] || kill -0 "$p" 2>/dev/null || rm -rf "$d"
+done`;
 const unlock = `else echo busy > "$W/outcome"; fi; } 9>/run/pulumi-lvs/lock`;
 
 /**

@@ -465,6 +465,37 @@ describe("a script", () => {
         true,
     );
 
+    promise(
+        "what a script that was killed has left in /run goes with the next one that writes, at no process where there is nothing",
+        () => {
+            fresh().withIpvs();
+            const state = host.probe();
+            const dead = String(spawnSync("true").pid);
+            const runs = { "run.dead": dead, "run.living": String(process.pid), "run.beginning": "" };
+            for (const [name, pid] of Object.entries(runs)) {
+                host.write(`run/pulumi-lvs/${name}/probe`, "x\n");
+                if (pid !== "") host.write(`run/pulumi-lvs/${name}/pid`, `${pid}\n`);
+            }
+            host.program("rm", 'exec /bin/rm "$@"');
+            const removed = () => host.log().filter((line) => /^rm -rf .*\/run\./.test(line));
+            host.log();
+            host.probe();
+            expect(removed()).toHaveLength(1);
+            expect(host.list("run/pulumi-lvs")).toEqual(["run.beginning", "run.dead", "run.living"]);
+            host.batch({ expect: state.sum, plans: [plan(create(), state)] }, state);
+            expect(removed()).toEqual([
+                expect.stringContaining("/run.dead"),
+                expect.stringMatching(/run\.[0-9a-f]{24}$/),
+            ]);
+            expect(host.list("run/pulumi-lvs")).toEqual(["lock", "run.beginning", "run.living"]);
+            const now = host.probe();
+            host.log();
+            host.batch({ expect: now.sum, plans: [plan(remove({}), now)] }, now);
+            expect(removed()).toHaveLength(1);
+        },
+        true,
+    );
+
     promise("what ipvsadm will not list is an error, and never a table without services", () => {
         fresh().withIpvs();
         carryOut(host, create());
