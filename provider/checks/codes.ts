@@ -66,6 +66,7 @@ export const codes = {
     "LVS-TUN-KERNEL": warning("apply", "a tunnel type that is younger than the director's kernel"),
     "LVS-V6-SOURCE": warning("apply", "a VIP as the source address of tunnels"),
     // The real server's own side.
+    "LVS-HOST-TWICE": error("apply", "a director that is a real server by another connection"),
     "LVS-RIP-ELSEWHERE": error("apply", "a real server's host that does not hold its address"),
     "LVS-NAT-RETURN": warning("apply", "nat without a way back"),
     "LVS-GATEWAY": error("apply", "a gateway that the real server cannot reach"),

@@ -5,6 +5,7 @@ import { type ServiceIdentity, type ServiceValue, serviceKey } from "../ipvs/mod
 import { largestSegment } from "../ipvs/tunnels";
 import { parseAddressKey } from "../kinds/address";
 import { hasFilter } from "../kinds/filter";
+import { isSameHost } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
 import { gatewayFindings } from "./gateway";
@@ -95,6 +96,16 @@ function serviceOn(view: HostView, id: ServiceIdentity): ServiceValue | undefine
 
 /** What the real server itself shows, before anything is done there. */
 export function realServerHostFindings(inputs: RealServerInputs, view: HostView, director?: HostView): Finding[] {
+    // By one connection both are one part, and what the director shows is this view.
+    if (director !== undefined && director !== view && isSameHost(view.probe, director.probe)) {
+        return [
+            finding(
+                "LVS-HOST-TWICE",
+                "connection",
+                "this host is the service's director, by another connection: its ledger has one file for a real server, and the two ways to it would undo each other's part; give the same connection here as the director has",
+            ),
+        ];
+    }
     const { forwarding } = destinationValue(inputs);
     const vips = vipsOf(inputs.service).filter((vip) => !vip.includes(":"));
     const device = placesOf(view, inputs.address)[0]?.device;

@@ -24,3 +24,9 @@ export function fact(probe: Probe, name: string): string | undefined {
     const value = line?.slice(name.length + 1).trim();
     return value === "" ? undefined : value;
 }
+
+/** Whether two probes are of one host: the same network of the same running kernel. One that does not say is another. */
+export function isSameHost(one: Probe, other: Probe): boolean {
+    const network = fact(one, "network") ?? "";
+    return /^\S+ net:/.test(network) && network === fact(other, "network");
+}

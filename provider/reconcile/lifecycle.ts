@@ -5,6 +5,7 @@
 
 import { sameValue } from "../ipvs/model";
 import { type Group, kindOf, type Value } from "../kinds";
+import { isSameHost } from "../kinds/probe";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
@@ -127,9 +128,11 @@ export async function update(
             // Another way to the same machine finds its ledger there: nothing moved, nothing is released.
             const moved = parts.find((part) => part.role === old.role);
             if (moved !== undefined && outcomes.get(moved)!.known) continue;
-            await forgiving(around, old, () =>
-                carryOut({ ...doing, identity: former.identity, departing: true }, old, "delete", false),
-            );
+            await forgiving(around, old, async () => {
+                const { probe } = await hostOf(old, around).read(old.settings, groupsOf(old));
+                if (parts.some((part) => isSameHost(outcomes.get(part)!.state.probe, probe))) return undefined;
+                return carryOut({ ...doing, identity: former.identity, departing: true }, old, "delete", false);
+            });
         }
         return parts.map((part) => outcomes.get(part)!.state);
     });

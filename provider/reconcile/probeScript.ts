@@ -129,6 +129,9 @@ lvs_inform() {
     m=; [ -r /etc/machine-id ] && read -r m < /etc/machine-id
     u=; [ -r /sys/class/dmi/id/product_uuid ] && read -r u < /sys/class/dmi/id/product_uuid
     echo "machine=$m $u"
+    # Which kernel and which of its networks: the same by whatever connection, and another for a clone or a container.
+    b=; [ -r /proc/sys/kernel/random/boot_id ] && read -r b < /proc/sys/kernel/random/boot_id
+    echo "network=$b $(readlink /proc/self/ns/net)"
     echo "release=$k"
     printf 'uid='; id -u
     printf 'now='; date +%s

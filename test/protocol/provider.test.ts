@@ -157,6 +157,20 @@ test("create, unchanged refresh, edit in place, delete: all three resources", as
     await clearUp();
 });
 
+test("a director that is a real server by another connection is refused before anything is done", async () => {
+    await provider.stop();
+    const { dir } = JSON.parse(lab.lvsHosts("dir"));
+    provider = await start({ "lvs:hosts": JSON.stringify({ dir, "dir-admin": { ...dir, perDialTimeout: 119 } }) });
+    await create("VirtualService", service());
+    const before = await look();
+    const own = realServer({ address: "10.77.1.10", connection: "dir-admin" });
+    expect((await failing(provider.create("RealServer", own))).message).toMatch(/connection.*LVS-HOST-TWICE/s);
+    expect(await look()).toEqual(before);
+    await create("RealServer", { ...own, connection: "dir" });
+    expect((await rules()).join()).toContain(`-r 10.77.1.10:80`);
+    await clearUp();
+});
+
 describe("whoever a resource is called, its objects stay:", () => {
     test("renamed, a rename that failed half-way and was reverted, --replace", async () => {
         const web = await create("VirtualService", service());

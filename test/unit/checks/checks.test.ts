@@ -88,6 +88,9 @@ const tunnelFilter = `net.ipv4.conf.${
         .find(({ kind }) => kind === "link")!.key
 }.rp_filter`;
 
+const oneHost = (host: HostState) => ({ realServer: host, beside: host });
+const onNetwork = (network: string) => factsWith(`network=${network}`);
+
 type Case = [code: CodeName, property: string, of: readonly [Resource<never>, Inputs], hosts?: object];
 
 /** As CentOS 7 has it. */
@@ -339,6 +342,12 @@ const raised: Case[] = [
     ],
     ["LVS-REDIRECT", "accept", rs({ forwarding: "tun", accept: "redirect", connection: "web1" }, web6)],
     ["LVS-REDIRECT", "accept", rs({ accept: "redirect", connection: "web1" }, { director: lb, fwmark: 1 })],
+    [
+        "LVS-HOST-TWICE",
+        "connection",
+        rs({ connection: "web1" }),
+        { ...onServer(server(onNetwork("b1 net:[1]"))), beside: director(onNetwork("b1 net:[1]")) },
+    ],
     ["LVS-RIP-ELSEWHERE", "address", rs({ address: "192.0.2.29", connection: "web1" }), onServer()],
     [
         "LVS-NAT-RETURN",
@@ -505,6 +514,20 @@ const tunnels = [
 ];
 const everywhere = { director: director(), realServer: server() };
 const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
+    ...[
+        ["another machine", "b1 net:[1]", "b2 net:[1]"],
+        ["another container of one machine", "b1 net:[1]", "b1 net:[2]"],
+        ["a host that does not say", "b1", "b1"],
+    ].map(([what, own, its]): (typeof fine)[number] => [
+        `a director and a real server that are ${what}`,
+        rs({ connection: "web1" }),
+        { ...onServer(server(onNetwork(own!))), beside: director(onNetwork(its!)) },
+    ]),
+    [
+        "a director that is a real server by its own connection",
+        rs({ address: "192.0.2.10", connection: "lb1" }),
+        oneHost(director(onNetwork("b1 net:[1]"))),
+    ],
     ["a director alone", dir()],
     ["a service alone", vs()],
     ...["nat", "dr", "tun"].flatMap((forwarding): typeof fine =>

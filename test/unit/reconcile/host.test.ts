@@ -368,6 +368,24 @@ describe("over several hosts", () => {
         expect(sandboxes.get(dir)!.picture()).toBe(before);
     });
 
+    test("a real server's side that was reached by another connection than its director's is kept when both have one", async () => {
+        const [admin, , dir] = names();
+        const one = sandboxes.get(dir)!;
+        sandboxes.set(admin, one);
+        one.write("proc/sys/kernel/random/boot_id", "b1\n");
+        one.program("readlink", "echo 'net:[1]'");
+        const side = (connection: string) =>
+            part(connection, [want("address", "lo/192.0.2.100/32", { deprecated: false })], "realServer");
+        const [twice, once] = [admin, dir].map((connection) => [side(connection), part(dir, web(1))]);
+        const before = one.picture();
+        await createResource(identity, twice!, manner, around());
+        await update(identity, { identity, parts: twice! }, once!, manner, around());
+        expect(one.read("state/address")).toContain("192.0.2.100/32");
+        expect(one.read("state/table")).toMatch(/^D/m);
+        await removeResource(identity, once!, manner, around());
+        expect(one.picture()).toBe(before);
+    });
+
     test("what a former forwarding method needs stays until its connections are over, and then goes", async () => {
         const [rs1, , dir] = names();
         const rule = (way: string) => [
