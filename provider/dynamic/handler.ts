@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Failure } from "../inputs/parse";
 import { parseInputs, UNKNOWN } from "../inputs/parse";
 import type { Finding } from "../kinds/want";
+import { LeftBehind } from "../reconcile/errors";
 import { stackOf } from "../reconcile/ledger";
 import * as lifecycle from "../reconcile/lifecycle";
 import type { HostState } from "../reconcile/state";
@@ -22,7 +23,10 @@ type Properties = Record<string, unknown>;
 export const SCHEMA = 1;
 
 /** Properties that only the provider writes. */
-const outputsOnly = ["token", "kernel", "drift", "schema"] as const;
+const outputsOnly = ["token", "kernel", "drift", "schema", "unfinished"] as const;
+
+/** In the outputs: the operation that broke off with something on a host, and has not been brought to its end since. */
+type Unfinished = "create" | "update";
 
 export interface Handler {
     configure(request: { config: { get(key: string): string | undefined } }): void;
@@ -99,6 +103,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const changes =
                 replaces.length > 0 ||
                 olds["drift"] !== undefined ||
+                olds["unfinished"] !== undefined ||
                 !isDeepStrictEqual(clean({ ...before.value }), clean({ ...now.value }));
             return { changes, replaces, deleteBeforeReplace: false };
         },
@@ -112,13 +117,9 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                 const states = await lifecycle.create(who, parts(inputs), resource.manner(inputs), around(inputs));
                 return { id, outs: outputs(inputs, token, states) };
             } catch (error) {
-                if (!(error instanceof lifecycle.LeftBehind)) throw error;
-                // Something is left on a host: the state must know, so that the next `up` or `destroy` deals with it.
-                throw Object.assign(new Error(error.message), {
-                    id,
-                    properties: clean({ ...inputs, token, schema: SCHEMA, __provider: given["__provider"] }),
-                    reasons: [error.message],
-                });
+                if (!(error instanceof LeftBehind)) throw error;
+                const begun: Unfinished = "create";
+                throw kept(error, id, { ...inputs, token, schema: SCHEMA, unfinished: begun }, given);
             }
         }),
 
@@ -131,7 +132,11 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const shown = { ...resource.reflect(inputs, reading.found), ...(drifted ? { drift: reading.drift } : {}) };
             return {
                 id,
-                props: clean({ ...outputs(inputs, String(props["token"]), reading.states), ...shown }),
+                props: clean({
+                    ...outputs(inputs, String(props["token"]), reading.states),
+                    ...shown,
+                    unfinished: props["unfinished"],
+                }),
                 inputs: clean({ ...shown }),
             };
         }),
@@ -140,27 +145,64 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
             const before = inputsOf(olds);
             const inputs = inputsOf(news);
             const token = String(olds["token"] ?? randomBytes(6).toString("hex"));
-            const former = { identity: identity(id, before, token), parts: partsIfKnown(parts, before) };
-            const states = await lifecycle.update(
-                identity(id, inputs, token),
-                former,
-                parts(inputs),
-                resource.manner(inputs),
-                around(inputs),
-            );
-            return { outs: outputs(inputs, token, states) };
+            const former: lifecycle.Former = {
+                identity: identity(id, before, token),
+                parts: partsIfKnown(parts, before),
+                unfinished: olds["unfinished"] === ("create" satisfies Unfinished),
+            };
+            try {
+                const states = await lifecycle.update(
+                    identity(id, inputs, token),
+                    former,
+                    parts(inputs),
+                    resource.manner(inputs),
+                    around(inputs),
+                );
+                return { outs: outputs(inputs, token, states) };
+            } catch (error) {
+                // The engine encrypts what the new inputs hold encrypted: a connection that they no longer have it would show.
+                if (!(error instanceof LeftBehind) || dropsConnection(resource, before, inputs)) throw error;
+                const begun: Unfinished = former.unfinished === true ? "create" : "update";
+                throw kept(error, id, { ...olds, token, unfinished: begun }, news);
+            }
         }),
 
         delete: withoutStack(async (id: string, props: Properties) => {
             const inputs = inputsOf(props);
+            // Where a create that broke off has no ledger file, it has nothing, whatever looks like its own.
+            const begun = props["unfinished"] === ("create" satisfies Unfinished);
             await lifecycle.remove(
                 identity(id, inputs, props["token"]),
-                parts(inputs),
+                parts(inputs).map((part) => (begun ? { ...part, wants: () => [] } : part)),
                 resource.manner(inputs),
                 around(inputs),
             );
         }),
     };
+}
+
+/**
+ * The error by which the engine keeps a resource of which something is left on a host, or may be: with these outputs, and
+ * so that the next `up` updates it even where the program says what the state says.
+ */
+function kept({ message }: LeftBehind, id: string, outs: Properties, { __provider }: Properties): Error {
+    const told = `${message}\n  ${UNFINISHED}`;
+    return Object.assign(new Error(told), { id, properties: clean({ ...outs, __provider }), reasons: [told] });
+}
+
+const UNFINISHED =
+    "The stack's state keeps it as unfinished: the next `pulumi up` goes on from there, `pulumi destroy` gives back what " +
+    "is there. If a host is gone for good, destroy passes it over with the config lvs:onUnreachable set to forget.";
+
+/** Whether a connection that stands in the former inputs themselves is not in the new ones. */
+function dropsConnection<Inputs extends object>(resource: Resource<Inputs>, before: Inputs, now: Inputs): boolean {
+    const wanted = resource.parts(now).map(({ connection }) => connection);
+    return resource
+        .parts(before)
+        .some(
+            ({ connection }) =>
+                typeof connection !== "string" && !wanted.some((each) => isDeepStrictEqual(each, connection)),
+        );
 }
 
 /** What was given may be long, or hold a terminal's control sequences. */

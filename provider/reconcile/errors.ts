@@ -24,9 +24,24 @@ export class StepError extends Error {
     }
 }
 
+/** An operation whose work is on a host still, or may be: it could not be taken back, or what came of it is not known. */
+export class LeftBehind extends Error {
+    override name = "LeftBehind";
+    constructor(override readonly cause: Error) {
+        super(cause.message);
+    }
+}
+
+/** The error of such an operation; `text`: what is left where. */
+export function leftBehind(error: unknown, text: string): LeftBehind {
+    const told = withAftermath(error, text);
+    return told instanceof LeftBehind ? told : new LeftBehind(told instanceof Error ? told : new Error(String(told)));
+}
+
 /** An error of any kind with what became of the rest of its operation: a new one, for several operations may share one. */
 export function withAftermath(error: unknown, text: string): unknown {
     if (text === "" || !(error instanceof Error)) return error;
+    if (error instanceof LeftBehind) return leftBehind(error.cause, text);
     if (error instanceof StepError) {
         const { code, host, step, reason, remedy, aftermath } = error;
         return new StepError(code, host, step, reason, remedy, aftermath === "" ? text : `${aftermath} ${text}`);

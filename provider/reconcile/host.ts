@@ -10,7 +10,7 @@ import { type Connection, connectionKey, connectionSecrets, describeConnection }
 import { ConnectionError } from "../ssh/errors";
 import { printable, redactor } from "../ssh/redact";
 import { runScript } from "../ssh/session";
-import { StepError, withAftermath } from "./errors";
+import { leftBehind, StepError, withAftermath } from "./errors";
 import type { LedgerFile } from "./ledger";
 import { type Deed, type Plan, planUndo, type Step, satisfied, show } from "./plan";
 import {
@@ -460,12 +460,12 @@ export class Host {
                 ),
             );
         } catch (second) {
-            const left = deed.changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
-            const why = second instanceof Error ? second.message : String(second);
+            const left = placesOf(deed);
+            const why = sentence(second);
             job.reject(
-                withAftermath(
+                leftBehind(
                     error,
-                    `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}.`,
+                    `Taking it back failed too: ${why}. Left on ${this.name}: ${left || "ledger files"}. ${AGAIN}`,
                 ),
             );
         }
@@ -482,7 +482,13 @@ export class Host {
             await this.probe(true);
         } catch (second) {
             for (const job of jobs) {
-                job.reject(withAftermath(error, `Whether it was done is not known: ${(second as Error).message}`));
+                const left = placesOf(this.deed(job));
+                job.reject(
+                    leftBehind(
+                        error,
+                        `Whether it was done is not known: ${sentence(second)}. Left on ${this.name}, if so: ${left || "ledger files"}. ${AGAIN}`,
+                    ),
+                );
             }
             return;
         }
@@ -701,6 +707,18 @@ function goalsMet(plan: Plan, state: HostState): boolean {
 
 function unchangedFiles(plan: Plan, state: HostState): boolean {
     return [...plan.during, ...plan.afterwards].every(([name, file]) => sameFile(file, state.ledger.get(name)));
+}
+
+/** What to do about an operation that was neither done nor taken back. */
+const AGAIN = "Once the host is well, run it again: it goes on from what is there.";
+
+/** What an error says, to be gone on from. */
+function sentence(error: unknown): string {
+    return (error instanceof Error ? error.message : String(error)).replace(/[.\s]+$/, "");
+}
+
+function placesOf({ changes }: Deed): string {
+    return changes.map(({ kind, key }) => `${kind} ${key}`).join(", ");
 }
 
 /** What to do about the refusals that are known. */

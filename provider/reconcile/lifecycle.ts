@@ -10,7 +10,7 @@ import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
 import { ConnectionError } from "../ssh/errors";
 import { differences, type Identity } from "./drift";
-import { StepError, withAftermath } from "./errors";
+import { LeftBehind, leftBehind, StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner } from "./ledger";
 import { type Deed, plan, type Request } from "./plan";
@@ -27,14 +27,6 @@ export interface Manner {
 export interface Surroundings extends HostOptions {
     /** `lvs:onUnreachable`. */
     onUnreachable: "fail" | "forget";
-}
-
-/** What is left half-done after a failure, if anything: the operation's own error says it. */
-export class LeftBehind extends Error {
-    override name = "LeftBehind";
-    constructor(override readonly cause: unknown) {
-        super(cause instanceof Error ? cause.message : String(cause));
-    }
 }
 
 interface Doing {
@@ -88,10 +80,18 @@ function joined(parts: HostPart[]): HostPart {
     };
 }
 
+/** A resource as its state has it. */
+export interface Former {
+    identity: Identity;
+    parts: HostPart[];
+    /** Its create broke off: where it has no ledger file, none was lost. */
+    unfinished?: boolean;
+}
+
 /** Claims what is new, changes what differs in place, releases what is gone, in this order across the hosts. */
 export async function update(
     identity: Identity,
-    before: { identity: Identity; parts: HostPart[] },
+    before: Former,
     wanted: HostPart[],
     manner: Manner,
     around: Surroundings,
@@ -105,6 +105,7 @@ export async function update(
             // Where it had nothing so far, no ledger file is missing: what is there now is what it finds.
             // Some wants follow from what the host shows: an IPv6 real server by nat has no others.
             const isNew = (state?: HostState) =>
+                before.unfinished === true ||
                 !former.parts.some(
                     (old) => hostOf(old, around) === hostOf(part, around) && old.wants(state).length > 0,
                 );
@@ -303,7 +304,7 @@ async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Pro
         return await work(doing);
     } catch (error) {
         const troubles: string[] = [];
-        let left = false;
+        let left = error instanceof LeftBehind;
         for (const { host, deed } of [...doing.deeds].reverse()) {
             try {
                 const notes = await host.undo(deed);
@@ -316,8 +317,8 @@ async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Pro
                 );
             }
         }
-        if (left) throw new LeftBehind(withAftermath(error, troubles.join("\n  ")));
-        throw withAftermath(error, troubles.join("\n  "));
+        const aftermath = troubles.join("\n  ");
+        throw left ? leftBehind(error, aftermath) : withAftermath(error, aftermath);
     }
 }
 
@@ -326,7 +327,8 @@ async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Pr
     try {
         return await work();
     } catch (error) {
-        if (!(error instanceof ConnectionError) || error.kind !== "unreachable") throw error;
+        const cause = error instanceof LeftBehind ? error.cause : error;
+        if (!(cause instanceof ConnectionError) || cause.kind !== "unreachable") throw error;
         if (around.onUnreachable === "fail") {
             throw withAftermath(
                 error,
@@ -334,7 +336,7 @@ async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Pr
             );
         }
         around.say(
-            `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${error.message}`,
+            `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${cause.message}`,
         );
         return undefined;
     }
