@@ -61,7 +61,7 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
         id,
         token: String(token ?? "none"),
     });
-    const outputs = (inputs: Inputs, token: string, states: HostState[]): Properties =>
+    const outputs = (inputs: Inputs, token: string, states: (HostState | undefined)[]): Properties =>
         clean({ ...inputs, token, schema: SCHEMA, ...resource.report(inputs, states) });
 
     return {
@@ -151,14 +151,16 @@ export function handlerOf<Inputs extends object>(resource: Resource<Inputs>): Ha
                 unfinished: olds["unfinished"] === ("create" satisfies Unfinished),
             };
             try {
-                const states = await lifecycle.update(
+                const { states, drift } = await lifecycle.update(
                     identity(id, inputs, token),
                     former,
                     parts(inputs),
                     resource.manner(inputs),
                     around(inputs),
                 );
-                return { outs: outputs(inputs, token, states) };
+                const outs = outputs(inputs, token, states);
+                if (Object.keys(drift).length === 0) return { outs };
+                return { outs: clean({ kernel: olds["kernel"], ...outs, drift }) };
             } catch (error) {
                 // The engine encrypts what the new inputs hold encrypted: a connection that they no longer have it would show.
                 if (!(error instanceof LeftBehind) || dropsConnection(resource, before, inputs)) throw error;

@@ -88,6 +88,14 @@ export interface Former {
     unfinished?: boolean;
 }
 
+/** The hosts after an update, in the order of the parts. */
+export interface Updated {
+    /** Undefined: a real server's own host that was passed over, as `lvs:onUnreachable` says. */
+    states: (HostState | undefined)[];
+    /** What was therefore not done, as drift: it is tried again by the next update. */
+    drift: Record<string, Value>;
+}
+
 /** Claims what is new, changes what differs in place, releases what is gone, in this order across the hosts. */
 export async function update(
     identity: Identity,
@@ -95,7 +103,7 @@ export async function update(
     wanted: HostPart[],
     manner: Manner,
     around: Surroundings,
-): Promise<HostState[]> {
+): Promise<Updated> {
     const former = { identity: before.identity, parts: byHost(before.parts, around) };
     const parts = byHost(wanted, around);
     const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
@@ -111,7 +119,13 @@ export async function update(
                 );
             const phase =
                 part.role === "director" && !isNew() && turned(former.parts, part).length === 0 ? "all" : "claim";
-            outcomes.set(part, await carryOut(doing, part, phase, isNew, formerly));
+            const work = () => carryOut(doing, part, phase, isNew, formerly);
+            // The director must hear of a change though the real server is dead. A host that it never had is no dead one.
+            const mayBeDead =
+                part.role === "realServer" && former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
+            if (mayBeDead) await directorOf(parts, part, around);
+            const outcome = mayBeDead ? await forgiving(around, part, work, undone(part)) : await work();
+            if (outcome !== undefined) outcomes.set(part, outcome);
         }
         if ([...outcomes.values()].some(({ pending }) => pending > 0)) {
             for (const part of parts) {
@@ -120,7 +134,7 @@ export async function update(
             }
         }
         for (const part of [...parts].reverse()) {
-            if (outcomes.get(part)!.pending > 0)
+            if ((outcomes.get(part)?.pending ?? 0) > 0)
                 outcomes.set(part, await carryOut(doing, part, "all", false, formerly));
         }
         for (const old of [...former.parts].reverse()) {
@@ -128,15 +142,25 @@ export async function update(
             if (sameHost !== undefined) continue;
             // Another way to the same machine finds its ledger there: nothing moved, nothing is released.
             const moved = parts.find((part) => part.role === old.role);
-            if (moved !== undefined && outcomes.get(moved)!.known) continue;
+            if (moved !== undefined && outcomes.get(moved)?.known === true) continue;
             await forgiving(around, old, async () => {
                 const { probe } = await hostOf(old, around).read(old.settings, groupsOf(old));
-                if (parts.some((part) => isSameHost(outcomes.get(part)!.state.probe, probe))) return undefined;
+                if ([...outcomes.values()].some(({ state }) => isSameHost(state.probe, probe))) return undefined;
                 return carryOut({ ...doing, identity: former.identity, departing: true }, old, "delete", false);
             });
         }
-        return parts.map((part) => outcomes.get(part)!.state);
+        const passedOver = parts.filter((part) => !outcomes.has(part));
+        return {
+            states: parts.map((part) => outcomes.get(part)?.state),
+            drift: Object.fromEntries(passedOver.map((part) => [hostOf(part, around).name, "not reached"])),
+        };
     });
+}
+
+/** What an update does not do on a host that is passed over, in a person's words. */
+function undone(part: HostPart): string {
+    const wants = part.wants(undefined).map(({ kind, key }) => kindOf(kind).describe(key));
+    return `Not done there: ${wants.join(", ") || "nothing"}; the next update tries again.`;
 }
 
 /**
@@ -322,8 +346,13 @@ async function undoing<T>(doing: Doing, work: (doing: Doing) => Promise<T>): Pro
     }
 }
 
-/** Under `lvs:onUnreachable: forget` a host that cannot be reached is passed over, with a warning. */
-async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Promise<T>): Promise<T | undefined> {
+/** Under `lvs:onUnreachable: forget` a host that cannot be reached is passed over, with a warning; `more`: what it also says. */
+async function forgiving<T>(
+    around: Surroundings,
+    part: HostPart,
+    work: () => Promise<T>,
+    more = "",
+): Promise<T | undefined> {
     try {
         return await work();
     } catch (error) {
@@ -336,7 +365,7 @@ async function forgiving<T>(around: Surroundings, part: HostPart, work: () => Pr
             );
         }
         around.say(
-            `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${cause.message}`,
+            `warning: ${hostOf(part, around).name} is not reachable and is passed over (lvs:onUnreachable is forget): ${cause.message}${more === "" ? "" : `\n  ${more}`}`,
         );
         return undefined;
     }

@@ -18,8 +18,8 @@ export interface Resource<Inputs extends object = object> {
     parts(inputs: Inputs): Part<ConnectionReference>[];
     /** What inputs alone show to be wrong or doubtful. */
     findings(inputs: Inputs): Finding[];
-    /** Outputs from the hosts as they are, in the order of the parts: only what somebody reads. */
-    report(inputs: Inputs, hosts: HostView[]): Record<string, unknown>;
+    /** Outputs from the hosts as they are, in the order of the parts: only what somebody reads. Undefined: not looked at. */
+    report(inputs: Inputs, hosts: (HostView | undefined)[]): Record<string, unknown>;
     /** The inputs with the values that were found, where an input of their own shows the object that differs. */
     reflect(inputs: Inputs, found: Found): Inputs;
     /** How the declaration is meant. */

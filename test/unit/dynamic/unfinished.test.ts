@@ -203,3 +203,51 @@ test("a connection that the new inputs do not have is not kept where it would st
     dying.set(dir, "after its work");
     expect(await failureOf(services().update(id, outs, named))).not.toHaveProperty("properties");
 });
+
+describe("an update of a real server whose own host is dead", () => {
+    const made = async () => {
+        await services().create(await checked(services(), service()));
+        const { id, outs } = await servers().create(await checked(servers(), server()));
+        dying.set(web1, "now");
+        const heavier = { weight: 5, sysctls: { "net.ipv4.conf.eth0.rp_filter": "2" } };
+        return { id, outs, heavier: await checked(servers(), server(heavier)) };
+    };
+
+    test("is done on the director under forget, says what was not done, and is done in full once the host is back", async () => {
+        const { id, outs, heavier } = await made();
+        config["lvs:onUnreachable"] = "forget";
+        const updated = await servers().update(id, outs, heavier);
+        expect(table()).toMatch(/192\.0\.2\.21:80.* -w 5/);
+        expect(said.join()).toMatch(/web1.*passed over.*Not done there: .*address 192\.0\.2\.100.*rp_filter/s);
+        expect(updated.outs["drift"]).toEqual({ [`web1 (root@${web1}:22)`]: "not reached" });
+        expect((await servers().diff(id, updated.outs, heavier)).changes).toBe(true);
+        dying.clear();
+        const again = await servers().update(id, updated.outs, heavier);
+        expect([setting(), again.outs["drift"]]).toEqual(["2", undefined]);
+        expect((await servers().diff(id, again.outs, heavier)).changes).toBe(false);
+    });
+
+    test("fails otherwise, and the error tells of forget", async () => {
+        const { id, outs, heavier } = await made();
+        const { message } = await failureOf(servers().update(id, outs, heavier));
+        expect(message).toMatch(/lvs:onUnreachable set to forget/);
+        expect(table()).toMatch(/192\.0\.2\.21:80.* -w 1/);
+    });
+
+    test("fails under forget where it is the director that is dead, or a host that it never had", async () => {
+        const { id, outs, heavier } = await made();
+        config["lvs:onUnreachable"] = "forget";
+        config["lvs:hosts"] = JSON.stringify({
+            lb1: { host: dir },
+            web1: { host: web1 },
+            web2: { host: `no-${web1}` },
+        });
+        dying.set(`no-${web1}`, "now");
+        const moved = { ...heavier, connection: "web2" };
+        await expect(servers().update(id, outs, moved)).rejects.toThrow(/gone/);
+        dying.clear();
+        dying.set(dir, "now");
+        await expect(servers().update(id, outs, heavier)).rejects.toThrow(/gone/);
+        expect(said.join()).not.toMatch(/passed over/);
+    });
+});
