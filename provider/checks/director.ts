@@ -1,7 +1,8 @@
 import type { DirectorInputs } from "../inputs/director";
 import { destinationValue } from "../inputs/realServer";
+import { familyOf, isMulticast } from "../ipvs/address";
 import { isBefore, kernelGate } from "../ipvs/gates";
-import { limits } from "../ipvs/limits";
+import { defaults, limits, smallTabBits } from "../ipvs/limits";
 import { parseServiceKey, type ServiceIdentity } from "../ipvs/model";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
@@ -22,7 +23,7 @@ export function directorFindings(inputs: DirectorInputs): Finding[] {
         ...settingValues(inputs.sysctls),
         ...forwardingFindings(inputs),
         ...helperFindings(inputs),
-        ...backupFindings(inputs),
+        ...syncFindings(inputs),
     ];
 }
 
@@ -108,17 +109,35 @@ function helperFindings(inputs: DirectorInputs): Finding[] {
         );
 }
 
-function backupFindings({ sync }: DirectorInputs): Finding[] {
-    const { maxlen } = sync?.backup ?? {};
-    const { min } = limits.syncMaxlenBackup;
-    if (maxlen === undefined || maxlen >= min) return [];
-    return [
-        finding(
-            "LVS-SYNC-MAXLEN",
-            "sync.backup.maxlen",
-            `a backup daemon takes messages of at least ${min} bytes: the kernel would raise ${maxlen} silently`,
-        ),
-    ];
+/** struct iphdr or ipv6hdr, and udphdr, of the largest IP packet (ip_vs_sync.c, start_sync_thread). */
+const syncHeaders = { ipv4: 28, ipv6: 48 };
+
+function syncFindings({ sync }: DirectorInputs): Finding[] {
+    return (["master", "backup"] as const).flatMap((role) => {
+        const { maxlen, group = defaults.syncGroup } = sync?.[role] ?? {};
+        const findings: Finding[] = [];
+        if (!isMulticast(group)) {
+            findings.push(
+                finding(
+                    "LVS-SYNC-GROUP",
+                    `sync.${role}.group`,
+                    `${group} is no multicast group: ipvsadm refuses it; leave it out for ${defaults.syncGroup}`,
+                ),
+            );
+        }
+        const least = role === "backup" ? limits.syncMaxlenBackup.min : limits.syncMaxlen.min;
+        const most = 65535 - syncHeaders[familyOf(group)];
+        if (maxlen !== undefined && (maxlen < least || maxlen > most)) {
+            findings.push(
+                finding(
+                    "LVS-SYNC-MAXLEN",
+                    `sync.${role}.maxlen`,
+                    `a ${role} daemon of the group ${group} takes messages of ${least} to ${most} bytes: the kernel would make ${Math.min(Math.max(maxlen, least), most)} of ${maxlen} silently`,
+                ),
+            );
+        }
+        return findings;
+    });
 }
 
 /** What a director shows before anything is done there; its services apart. */
@@ -128,12 +147,24 @@ export function directorHostFindings(inputs: DirectorInputs, view: HostView): Fi
 
 /** The table's size is taken when ip_vs is loaded, which a running table prevents. */
 function connectionTable({ connTabBits }: DirectorInputs, view: HostView): Finding[] {
+    const release = fact(view.probe, "release") ?? "";
+    const gate = kernelGate("connTabBits")!;
     const running = lines(view.probe, "parameters")
         .map((line) => /^ip_vs\.conn_tab_bits (\d+)/.exec(line)?.[1])
         .find((bits) => bits !== undefined);
     const services = view.objects.get("service")?.size ?? 0;
-    if (connTabBits === undefined || running === undefined || Number(running) === connTabBits || services === 0)
-        return [];
+    if (connTabBits === undefined || Number(running) === connTabBits) return [];
+    // ip_vs_conn_init takes the default of its build instead.
+    if (connTabBits > smallTabBits && isBefore(release, gate.since)) {
+        return [
+            finding(
+                "LVS-CONN-TAB",
+                "connTabBits",
+                `kernels take more than 2^${smallTabBits} places since ${gate.since}, and this is ${release}, which would make a table of its default size: set it to ${smallTabBits} or less`,
+            ),
+        ];
+    }
+    if (running === undefined || services === 0) return [];
     return [
         finding(
             "LVS-CONN-TAB",
@@ -144,11 +175,12 @@ function connectionTable({ connTabBits }: DirectorInputs, view: HostView): Findi
 }
 
 /** kubernetes#81775: a client's port that is used again waits a second, on kernels from 4.1 until 5.9. */
-function reuseDelay({ sysctls }: DirectorInputs, view: HostView): Finding[] {
+function reuseDelay({ sysctls, masquerade }: DirectorInputs, view: HostView): Finding[] {
     const release = fact(view.probe, "release") ?? "";
     const on = (name: string, start: string) => (willBe(sysctls, view, `net.ipv4.vs.${name}`) ?? start) === "1";
     const delays = !isBefore(release, "4.1") && isBefore(release, kernelGate("reuse")!.since);
-    if (!delays || !on("conntrack", "0") || !on("conn_reuse_mode", "1")) return [];
+    const conntrack = (masquerade ?? []).length > 0 || on("conntrack", "0");
+    if (!delays || !conntrack || !on("conn_reuse_mode", "1")) return [];
     return [
         finding(
             "LVS-REUSE-DELAY",

@@ -91,19 +91,22 @@ export function moduleFindings(view: HostView, module: string): Finding[] {
     return [finding(blocked ? "LVS-MODULE-BLOCKED" : "LVS-MODULE", "", `${trouble.what}: ${trouble.remedy}`)];
 }
 
+/** Devices that wants name, each with the input that names it. */
+function named({ kind, key, value }: Want, property: string): [device: string, property: string][] {
+    if (kind === "address" && isOnNetwork(key)) return [[parseAddressKey(key).device, property]];
+    if (kind === "sync") return [[(value as { interface: string }).interface, `sync.${key}.interface`]];
+    return [];
+}
+
 function devices({ probe }: HostView, wants: Want[], property: string): Finding[] {
     const there = lines(probe, "mtu").map((line) => line.split(" ")[0]);
     if (there.length === 0) return [];
-    const wanted = new Set(
-        wants
-            .filter(({ kind, key }) => kind === "address" && isOnNetwork(key))
-            .map(({ key }) => parseAddressKey(key).device),
-    );
     const made = wants.filter(({ kind }) => kind === "link").map(({ key }) => key);
-    return [...wanted]
-        .filter((device) => !there.includes(device) && !made.includes(device))
-        .map((device) =>
-            finding("LVS-NO-INTERFACE", property, `this host has no interface ${device}; it has ${there.join(", ")}`),
+    const wanted = new Map(wants.flatMap((want) => named(want, property)).map((each) => [each.join(" "), each]));
+    return [...wanted.values()]
+        .filter(([device]) => !there.includes(device) && !made.includes(device))
+        .map(([device, place]) =>
+            finding("LVS-NO-INTERFACE", place, `this host has no interface ${device}; it has ${there.join(", ")}`),
         );
 }
 

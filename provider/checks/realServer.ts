@@ -1,10 +1,12 @@
 import { destinationValue, type RealServerInputs } from "../inputs/realServer";
 import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
+import { familyOf, isWithin } from "../ipvs/address";
+import { defaults } from "../ipvs/limits";
 import { type ServiceIdentity, type ServiceValue, serviceKey } from "../ipvs/model";
 import { largestSegment } from "../ipvs/tunnels";
 import { parseAddressKey } from "../kinds/address";
-import { hasFilter } from "../kinds/filter";
+import { hasFilter, masqueradesOf } from "../kinds/filter";
 import { isSameHost } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
@@ -81,11 +83,12 @@ export function realServerDirectorFindings(inputs: RealServerInputs, view: HostV
     const service = serviceOn(view, id);
     const vips = vipsOf(inputs.service);
     const { forwarding } = destinationValue(inputs);
+    const drain = inputs.drain?.timeout ?? (inputs.weight === 0 ? 0 : defaults.drain);
     const beside = serversOnHost(view, serviceKey(id)).filter(({ address }) => address !== inputs.address);
     return [
-        ...byService(service, inputs),
+        ...byService(service, inputs, drain),
         ...ruleOnHost(id, service, vips, inputs.address, inputs, view, { at: "", sysctls: undefined, placed: false }),
-        ...drainFindings(id, service, inputs.drain?.timeout ?? 0, "drain.timeout", view, undefined),
+        ...drainFindings(id, service, drain, "drain.timeout", view, undefined),
         ...loopFindings([...beside, { address: inputs.address, forwarding }], "address", view, undefined),
     ];
 }
@@ -109,12 +112,14 @@ export function realServerHostFindings(inputs: RealServerInputs, view: HostView,
     const { forwarding } = destinationValue(inputs);
     const vips = vipsOf(inputs.service).filter((vip) => !vip.includes(":"));
     const device = placesOf(view, inputs.address)[0]?.device;
-    if (device === undefined && forwarding !== "nat" && vips.length > 0) {
+    const says = (view.objects.get("address")?.size ?? 0) > 0;
+    // By nat the director may reach it by an address that is translated on the way, but not when it is its gateway.
+    if (device === undefined && says && (forwarding !== "nat" || inputs.gateway !== undefined)) {
         return [
             finding(
                 "LVS-RIP-ELSEWHERE",
                 "address",
-                `no interface of this host holds ${inputs.address}: its ARP settings cannot be placed, and it would answer for the VIP`,
+                `no interface of this host holds ${inputs.address}: the connection leads to another host, which would get ${forwarding === "nat" ? "its default route" : "the VIP, and answer for it"}`,
             ),
         ];
     }
@@ -122,14 +127,15 @@ export function realServerHostFindings(inputs: RealServerInputs, view: HostView,
     if (gateway.length > 0) return gateway;
     // The director as its own real server answers for the VIP by right, and its answers come from where they should.
     if (serviceOn(view, identityOf(inputs.service)) !== undefined) return [];
-    if (forwarding === "nat") return inputs.gateway === undefined ? returnFindings(inputs.address, view, director) : [];
+    if (forwarding === "nat") return inputs.gateway === undefined ? returnFindings(inputs, view, director) : [];
     if (forwarding === "tun") return segmentFindings(inputs, view, director);
     if (device === undefined) return [];
     return [...answeringFindings(inputs, vips, device, view), ...pathFindings(inputs.address, device, view)];
 }
 
 /** By nat the director has to see the answers. A host that has no router at all sends none to another network. */
-function returnFindings(address: string, view: HostView, director: HostView | undefined): Finding[] {
+function returnFindings(inputs: RealServerInputs, view: HostView, director: HostView | undefined): Finding[] {
+    const { address } = inputs;
     const routes = routesOf(view, address.includes(":") ? "ipv6" : "ipv4");
     const gateways = routes.flatMap(({ gateway }) => gateway ?? []);
     const found = [...new Set(gateways)].join(", ");
@@ -144,12 +150,31 @@ function returnFindings(address: string, view: HostView, director: HostView | un
         return complain("this host has no route through any router");
     }
     if (director === undefined || gateways.length === 0) return [];
-    const masquerades = (director.objects.get("masquerade")?.size ?? 0) > 0;
+    const vips = vipsOf(inputs.service);
+    const masquerades = masqueradesOf(director).some((rule) => hidesClients(rule, vips, address));
     const its = new Set(
         [...(director.objects.get("address")?.keys() ?? [])].map((key) => parseAddressKey(key).address.split("/")[0]),
     );
     if (masquerades || gateways.some((gateway) => its.has(gateway))) return [];
-    return complain(`none of this host's gateways (${found}) is an address of the director`);
+    return complain(
+        `none of this host's gateways (${found}) is an address of the director, which masquerades no clients on their way here`,
+    );
+}
+
+/**
+ * Whether a masquerade lets the real server answer to the director: one towards it that says so, or for everybody, or for
+ * the network that clients know the VIP on. One for the real servers' own way out does nothing for their clients.
+ */
+function hidesClients(rule: ReturnType<typeof masqueradesOf>[number], vips: string[], address: string): boolean {
+    const { source, destination } = rule;
+    if (familyOf(source) !== familyOf(address)) return false;
+    if (destination !== undefined) return inNetwork(address, destination);
+    return source.endsWith("/0") || vips.length === 0 || vips.some((vip) => inNetwork(vip, source));
+}
+
+function inNetwork(address: string, network: string): boolean {
+    const [base = "", prefix] = network.split("/");
+    return isWithin(address, base, Number(prefix));
 }
 
 /** The size that clients are told rests on the MTU of this host's interface; the way from the director may take less. */

@@ -8,6 +8,7 @@ import {
     serviceVips,
 } from "../inputs/service";
 import { familyOf, hostPort, isLoopback, isUnicast } from "../ipvs/address";
+import { defaults } from "../ipvs/limits";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { schedulerNamed } from "../ipvs/schedulers";
 import type { Finding } from "../kinds/want";
@@ -49,21 +50,20 @@ function identityFindings(id: ServiceIdentity, fields: InlineService, at: string
             ),
         );
     }
-    if (fields.onePacket === true && "protocol" in id && id.protocol !== "udp") {
+    const protocols = "protocol" in id ? [id.protocol] : (fields.marks ?? []).map(({ protocol }) => protocol);
+    const notUdp = protocols.length > 0 && !protocols.includes("udp");
+    const taken = [...new Set(protocols)].join(" and ");
+    if (fields.onePacket === true && notUdp) {
         findings.push(
-            finding(
-                "LVS-OPS-PROTOCOL",
-                below(at, "onePacket"),
-                `one-packet scheduling is for udp and firewall marks, not for ${id.protocol}`,
-            ),
+            finding("LVS-OPS-PROTOCOL", below(at, "onePacket"), `one-packet scheduling is for udp, not for ${taken}`),
         );
     }
-    if (fields.persistence?.engine === "sip" && "protocol" in id && id.protocol !== "udp") {
+    if (fields.persistence?.engine === "sip" && notUdp) {
         findings.push(
             finding(
                 "LVS-SIP-PROTOCOL",
                 below(at, "persistence.engine"),
-                `the engine sip reads udp alone: for ${id.protocol} the kernel finds no Call-ID`,
+                `the engine sip reads udp alone: for ${taken} the kernel finds no Call-ID`,
             ),
         );
     }
@@ -130,15 +130,26 @@ function schedulerFindings(id: ServiceIdentity, fields: InlineService, at: strin
         );
     }
     if (lacksFallback(scheduler, flags)) {
-        const refused = `${scheduler} without ${scheduler}-fallback refuses the clients of a real server with weight 0, instead of giving them to another`;
+        const refused = refusedClients(scheduler);
         for (const { fields: server, at: place } of servers) {
             if (server.weight === 0 && server.keepWeight !== true)
                 findings.push(finding("LVS-NO-FALLBACK", below(place, "weight"), refused));
         }
-        if ((fields.drain?.timeout ?? 0) > 0)
+        if (inlineDrain(fields) > 0)
             findings.push(finding("LVS-NO-FALLBACK", below(at, "drain.timeout"), `a drain sets weight 0: ${refused}`));
     }
     return findings;
+}
+
+/** Seconds that a service drains for: as it says, and by default where it has real servers that take clients. */
+export function inlineDrain({ drain, realServers }: InlineService): number {
+    const takes = Object.values(realServers ?? {}).some(({ weight }) => weight !== 0);
+    return drain?.timeout ?? (takes ? defaults.drain : 0);
+}
+
+/** What a hash without fallback does. */
+export function refusedClients(scheduler: string): string {
+    return `${scheduler} without ${scheduler}-fallback refuses the clients of a real server with weight 0, instead of giving them to another`;
 }
 
 function markFindings(id: ServiceIdentity, fields: InlineService, at: string): Finding[] {
@@ -251,7 +262,7 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
     }
     for (const { id, at } of services) {
         if (!("protocol" in id)) continue;
-        const shadow = marked.get(serviceKey(id));
+        const shadow = marked.get(serviceKey(id)) ?? marked.get(serviceKey({ ...id, port: 0 }));
         if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
     }
     return findings;

@@ -21,7 +21,7 @@ import { finding } from "./codes";
 import { inputFindings } from "./filter";
 import { isLocal, mtuOf, placesOf, routesTo } from "./network";
 import { sameConnectionOn } from "./ownSsh";
-import { inlineServers, shadowed, thresholdFindings } from "./service";
+import { inlineDrain, inlineServers, refusedClients, shadowed, thresholdFindings } from "./service";
 import { willBe } from "./settings";
 import { below, lacksFallback } from "./words";
 
@@ -44,7 +44,7 @@ export function serviceOnHost(id: ServiceIdentity, fields: InlineService, view: 
         ...sameConnectionOn(view, id, fields, at),
         ...markedAway(id, view, at),
         ...inputFindings(id, fields, view, at),
-        ...drainFindings(id, service, fields.drain?.timeout ?? 0, below(at, "drain.timeout"), view, sysctls),
+        ...drainFindings(id, service, inlineDrain(fields), below(at, "drain.timeout"), view, sysctls),
         ...loopFindings(
             servers.map(({ address, fields: server }) => ({
                 address,
@@ -87,24 +87,27 @@ export function ruleOnHost(
     ];
 }
 
-/** What a real server of its own resource is told by its service, which stands on the director and not in its inputs. */
-export function byService(service: ServiceValue | undefined, fields: InlineRealServer): Finding[] {
+/**
+ * What a real server of its own resource is told by its service, which stands on the director and not in its inputs.
+ * `seconds`: how long it drains.
+ */
+export function byService(service: ServiceValue | undefined, fields: InlineRealServer, seconds: number): Finding[] {
     if (service === undefined) return [];
+    const { scheduler, flags, persistence } = service;
+    const refused = refusedClients(scheduler);
+    const fallback = !lacksFallback(scheduler, flags);
     return [
-        ...(service.persistence === null ? [] : thresholdFindings(fields, "")),
-        ...(fields.weight === 0 && fields.keepWeight !== true && lacksFallback(service.scheduler, service.flags)
-            ? [
-                  finding(
-                      "LVS-NO-FALLBACK",
-                      "weight",
-                      `the service's scheduler is ${service.scheduler} without ${service.scheduler}-fallback: it refuses the clients of a real server with weight 0, instead of giving them to another`,
-                  ),
-              ]
-            : []),
+        ...(persistence === null ? [] : thresholdFindings(fields, "")),
+        ...(fallback || fields.weight !== 0 || fields.keepWeight === true
+            ? []
+            : [finding("LVS-NO-FALLBACK", "weight", refused)]),
+        ...(fallback || seconds === 0 || fields.weight === 0
+            ? []
+            : [finding("LVS-NO-FALLBACK", "drain.timeout", `a drain sets weight 0: ${refused}`)]),
     ];
 }
 
-/** Drains that were asked for: the default one says nothing. */
+/** What keeps a drain from ending. `seconds`: how long it may take; 0: there is none. */
 export function drainFindings(
     id: ServiceIdentity,
     service: ServiceValue | undefined,
@@ -143,7 +146,9 @@ function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]):
 
 function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
     if (!("protocol" in id)) return [];
-    const mark = ruleOn(view.objects, "mark", trafficKey(id.protocol, id.address, id.port));
+    const [mark] = [id.port, 0].flatMap(
+        (port) => ruleOn(view.objects, "mark", trafficKey(id.protocol, id.address, port)) ?? [],
+    );
     const family = id.address.includes(":") ? "ipv6" : "ipv4";
     if (typeof mark !== "number") return [];
     const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;
@@ -166,12 +171,12 @@ function weightFindings(fields: InlineRealServer, view: HostView, at: string): F
     const checker = lines(view.probe, "facts")
         .find((line) => line.startsWith("checking="))
         ?.slice("checking=".length);
-    if (weight !== undefined && fields.keepWeight !== true && checker !== undefined) {
+    if (fields.keepWeight !== true && checker !== undefined) {
         findings.push(
             finding(
                 "LVS-CHECKER",
                 below(at, "weight"),
-                `${checker} checks real servers on this director: if it writes this weight, every up writes it back; set keepWeight`,
+                `${checker} checks real servers on this director: if it writes the weight, every up writes it back; set keepWeight`,
             ),
         );
     }

@@ -22,6 +22,42 @@ interface Seen {
 
 const program = new Map<string, Seen[]>();
 
+/** Sync messages that a backup takes: id, group and port. */
+function channelOf(value: Value): string {
+    const { syncid, group, port } = value as Record<string, Value>;
+    return `syncid ${syncid} of ${group} port ${port}`;
+}
+
+/**
+ * Channels that two pairs of directors use, where each of a pair is master and backup. Directors belong together that have
+ * a service in common: what one takes over it has itself. One director alone is not told, its other one may be anywhere.
+ */
+function sharedChannels(): Set<string> {
+    const daemons = new Map<string, Record<"master" | "backup", Set<string>>>();
+    const services = new Map<string, Set<string>>();
+    for (const { kind, key, host, value } of [...program.values()].flat()) {
+        if (kind === "sync") {
+            const roles = daemons.get(channelOf(value)) ?? { master: new Set(), backup: new Set() };
+            roles[key as "master" | "backup"].add(host);
+            daemons.set(channelOf(value), roles);
+        } else if (kind === "service") services.set(key, (services.get(key) ?? new Set()).add(host));
+    }
+    const shared = new Set<string>();
+    for (const [channel, { master, backup }] of daemons) {
+        const both = [...master].filter((host) => backup.has(host));
+        if (both.length < 4) continue;
+        let groups = both.map((host) => new Set([host]));
+        for (const hosts of services.values()) {
+            const together = groups.filter((group) => [...group].some((host) => hosts.has(host)));
+            if (together.length < 2) continue;
+            const apart = groups.filter((group) => !together.includes(group));
+            groups = [...apart, new Set(together.flatMap((group) => [...group]))];
+        }
+        if (groups.filter(({ size }) => size > 1).length > 1) shared.add(channel);
+    }
+    return shared;
+}
+
 /** Remembers what a resource wants, and says what contradicts others. */
 export function contradictions<Inputs extends object>(resource: Resource<Inputs>, inputs: Inputs): Finding[] {
     const owner = String((inputs as Record<string, unknown>)["owner"]);
@@ -36,8 +72,16 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
             }),
         ),
     );
+    const before = sharedChannels();
     program.set(owner, wanted);
-    const findings: Finding[] = [];
+    const findings: Finding[] = [...sharedChannels()]
+        .filter((channel) => !before.has(channel))
+        .map((channel) => ({
+            code: "LVS-SYNC-ID",
+            severity: "warning",
+            property: "",
+            message: `two pairs of directors use ${channel}: on one segment each takes the connections of the other; give each pair an id of its own`,
+        }));
     for (const [other, list] of program) {
         if (other === owner) continue;
         for (const mine of wanted) {

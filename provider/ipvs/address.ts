@@ -132,6 +132,11 @@ export function isUnicast(address: string): boolean {
     return !["unspecified", "multicast", "linkLocal"].includes(ipaddr.parse(address).range());
 }
 
+/** Whether it is a group of hosts. */
+export function isMulticast(address: string): boolean {
+    return ipaddr.parse(address).range() === "multicast";
+}
+
 /** Whether packets to it never leave their host. */
 export function isLoopback(address: string): boolean {
     return address.startsWith("127.") || address === "::1";

@@ -45,6 +45,9 @@ export const limits = {
 
 export type LimitName = keyof typeof limits;
 
+/** log2 of the largest connection table before kernel 6.5. */
+export const smallTabBits = 20;
+
 /** The largest weight that an ipvsadm without Debian's patch takes. */
 export const upstreamWeightMax = 65535;
 
@@ -64,6 +67,8 @@ export const defaults = {
     syncGroup: "224.0.0.81",
     syncPort: 8848,
     syncTtl: 1,
+    /** Seconds that a real server's connections are waited for: our own. */
+    drain: 30,
     /** Seconds, what a kernel starts with. */
     timeouts: { tcp: 900, tcpfin: 120, udp: 300 },
 } as const;

@@ -1,5 +1,5 @@
 /** Our rules in the host's packet filter, and the frame that they stand in. */
-import type { Dialect, Edited, Words } from "./dialect";
+import { type Dialect, type Edited, parseMasqueradeKey, type Words } from "./dialect";
 import { ip6tables, iptables } from "./iptables";
 import { type Kind, type Objects, type Place, ranks, type Value } from "./kind";
 import { nftables } from "./nftables";
@@ -142,6 +142,14 @@ function hasTool(probe: Probe, tool: string): boolean {
 /** The keys that a rule may have on a host: one for each packet filter. */
 export function ruleKeys(key: string): string[] {
     return dialects.map(({ prefix }) => `${prefix}${key}`);
+}
+
+/** The networks that a host masquerades by our rules, whichever packet filter has them. */
+export function masqueradesOf({ objects }: HostView): ReturnType<typeof parseMasqueradeKey>[] {
+    return [...(objects.get("masquerade")?.keys() ?? [])].map((key) => {
+        const dialect = dialects.find(({ prefix }) => prefix !== "" && key.startsWith(prefix));
+        return parseMasqueradeKey(key.slice(dialect?.prefix.length ?? 0));
+    });
 }
 
 /** The value of a rule on a host, whichever packet filter has it. */

@@ -112,5 +112,8 @@ function unique(list: Want[]): Want[] {
 }
 
 function longestDrain(inputs: DirectorInputs): number {
-    return Math.max(0, ...Object.values(inputs.virtualServices ?? {}).map((service) => service.drain?.timeout ?? 30));
+    return Math.max(
+        0,
+        ...Object.values(inputs.virtualServices ?? {}).map((service) => service.drain?.timeout ?? defaults.drain),
+    );
 }

@@ -6,6 +6,7 @@ import { undoneSettings } from "../checks/settings";
 import { destinationValue, type RealServerInputs, realServerSchema } from "../inputs/realServer";
 import { identityOf, trafficOf, vipsOf } from "../inputs/reference";
 import { defaultPort } from "../inputs/service";
+import { defaults } from "../ipvs/limits";
 import { type DestinationValue, destinationKey, serviceKey } from "../ipvs/model";
 import { largestSegment } from "../ipvs/tunnels";
 import { addressKey, announced } from "../kinds/address";
@@ -74,7 +75,7 @@ function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
         property: "service.director.connection",
         boot: director.persistAcrossReboot !== false,
         settings: [],
-        drain: inputs.drain?.timeout ?? 30,
+        drain: inputs.drain?.timeout ?? defaults.drain,
         wants,
         findings: (view) => [...hostFindings(view, wants(view)), ...realServerDirectorFindings(inputs, view)],
     };

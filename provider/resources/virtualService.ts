@@ -2,6 +2,7 @@ import { hostFindings } from "../checks/host";
 import { virtualServiceFindings } from "../checks/virtualService";
 import { identityOf } from "../inputs/reference";
 import { type VirtualServiceInputs, virtualServiceSchema } from "../inputs/service";
+import { defaults } from "../ipvs/limits";
 import { serviceKey } from "../ipvs/model";
 import type { HostView, Want } from "../kinds/want";
 import { reflectService } from "./reflect";
@@ -24,7 +25,7 @@ export const virtualService: Resource<VirtualServiceInputs> = {
             property: "director.connection",
             boot: inputs.director.persistAcrossReboot !== false,
             settings: [],
-            drain: inputs.drain?.timeout ?? 30,
+            drain: inputs.drain?.timeout ?? defaults.drain,
             wants: (view) => wants(inputs, view),
             findings: (view) => [
                 ...hostFindings(view, wants(inputs, view)),

@@ -461,6 +461,64 @@ const raised: Case[] = [
         ),
         onServer(),
     ],
+    ["LVS-NO-INTERFACE", "sync.backup.interface", dir({ sync: { backup: { interface: "eth7" } } }), onLb()],
+    [
+        "LVS-SYNC-MAXLEN",
+        "sync.master.maxlen",
+        dir({ sync: { master: { interface: "eth1", group: "ff02::81", maxlen: 65488 } } }),
+    ],
+    ["LVS-SYNC-GROUP", "sync.master.group", dir({ sync: { master: { interface: "eth1", group: "192.0.2.9" } } })],
+    ["LVS-CONN-TAB", "connTabBits", dir({ connTabBits: 24 }), onLb(director({ parameters: "" }))],
+    [
+        "LVS-REUSE-DELAY",
+        "sysctls",
+        dir({ masquerade: [{ source: "10.0.0.0/24" }] }),
+        onLb(director(factsWith("release=5.4.0-1"))),
+    ],
+    [
+        "LVS-CHECKER",
+        'realServers["192.0.2.21"].weight',
+        vs({ realServers: { "192.0.2.21": {} } }),
+        onLb(director(factsWith("checking=keepalived"))),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        'virtualServices["tcp/192.0.2.100:80"]',
+        dir({ virtualServices: { "tcp/192.0.2.100:80": {}, "fwm/1": { marks: [mark("192.0.2.100", 0)] } } }),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        "port",
+        vs(),
+        onLb(
+            director({
+                ...table("-A -f 1 -s wlc"),
+                nft: "table inet pulumi_lvs {\n\tmap anyport4 {\n\t\telements = { 192.0.2.100 . 6 : 0x00000001 }\n\t}\n}\n",
+            }),
+        ),
+    ],
+    [
+        "LVS-OPS-PROTOCOL",
+        "onePacket",
+        vs({ onePacket: true, marks: [mark("192.0.2.100", 80)] }, { director: lb, fwmark: 1 }),
+    ],
+    [
+        "LVS-SIP-PROTOCOL",
+        "persistence.engine",
+        vs({ persistence: { engine: "sip" }, marks: [mark("192.0.2.100", 80)] }, { director: lb, fwmark: 1 }),
+    ],
+    ["LVS-NO-FALLBACK", "drain.timeout", vs({ scheduler: "mh", realServers: { "192.0.2.21": {} } })],
+    ["LVS-NO-FALLBACK", "drain.timeout", rs(), onLb(director(table("-A -t 192.0.2.100:80 -s mh")))],
+    ["LVS-DRAIN-PERSISTENCE", "drain.timeout", vs({ persistence: {}, realServers: { "192.0.2.21": {} } }), onLb()],
+    ["LVS-DRAIN-UDP", "drain.timeout", rs({}, dns), onLb(director(table("-A -u 192.0.2.100:53 -s wlc")))],
+    ...["dr", "tun"].map(
+        (forwarding): Case => [
+            ...(["LVS-RIP-ELSEWHERE", "address"] as const),
+            rs({ forwarding, address: "2001:db8::29", connection: "web1" }, web6),
+            onServer(),
+        ],
+    ),
+    ["LVS-RIP-ELSEWHERE", "address", rs({ ...viaDirector, address: "192.0.2.29" }), onServer()],
     ["LVS-NO-INTERFACE", "interface", vs({ vip: { interface: "eth7" } }), onLb()],
 ];
 
@@ -504,6 +562,46 @@ describe("two directors of one program", () => {
     });
 });
 
+describe("pairs of directors, each master and backup", () => {
+    const both = (syncid: number) => ({ master: { interface: "eth1", syncid }, backup: { interface: "eth1", syncid } });
+    const external = { vip: { external: true } };
+    /** What is said of directors with their services, as they are seen one after the other. */
+    const said = (prefix: string, syncid: number, list: Record<string, string[]>) =>
+        Object.entries(list).flatMap(([name, services]) => {
+            const raw = {
+                owner: `organization/shop/prod#lvs:Director/${prefix}${name}`,
+                ...{ name: `${prefix}${name}`, connection: `${prefix}${name}`, sync: both(syncid) },
+                virtualServices: Object.fromEntries(services.map((vip) => [`tcp/${vip}:80`, external])),
+            };
+            const { value, failures } = parseInputs(directorResource.schema, raw);
+            expect(failures).toEqual([]);
+            return contradictions(directorResource, value).map(({ code }) => code);
+        });
+
+    test("are told when two use one id", () => {
+        expect(
+            said("two", 11, {
+                ...{ a1: ["192.0.2.1"], a2: ["192.0.2.1", "192.0.2.2"], b1: ["198.51.100.1"], b2: ["198.51.100.1"] },
+            }),
+        ).toEqual(["LVS-SYNC-ID"]);
+    });
+
+    test.each([
+        ["one", { a1: ["192.0.2.1", "192.0.2.2"], a2: ["192.0.2.1", "192.0.2.2"] }],
+        [
+            "four that share",
+            { a1: ["192.0.2.1"], a2: ["192.0.2.1", "192.0.2.2"], a3: ["192.0.2.2"], a4: ["192.0.2.2"] },
+        ],
+        ["directors whose services are not seen", { a1: [], a2: [], b1: [], b2: [] }],
+        [
+            "a pair and a director whose other one is not seen",
+            { a1: ["192.0.2.1"], a2: ["192.0.2.1"], b1: ["192.0.2.9"] },
+        ],
+    ])("are not: %s", (name, list) => {
+        expect(said(`${name.replaceAll(" ", "-")}-`, 20 + name.length, list)).toEqual([]);
+    });
+});
+
 const tunnels = [
     {},
     { type: "gue", port: 6080 },
@@ -512,7 +610,10 @@ const tunnels = [
     { type: "gre" },
     { type: "gre", checksum: "csum" },
 ];
-const everywhere = { director: director(), realServer: server() };
+const everywhere = {
+    director: director({}, { "net.ipv4.vs.expire_nodest_conn": "1", "net.ipv4.vs.expire_quiescent_template": "1" }),
+    realServer: server(),
+};
 const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ...[
         ["another machine", "b1 net:[1]", "b2 net:[1]"],
@@ -575,6 +676,11 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
         onLb(),
     ],
     ["a VIP for the director's own clients", vs({ vip: { external: true } }, { ...web, address: "127.0.0.1" })],
+    [
+        "nat to an address that is translated on the way",
+        rs({ address: "192.0.2.29", forwarding: "nat", connection: "web1" }),
+        onServer(server({ route: `default via 192.0.2.10 dev eth1\n${connected}` })),
+    ],
     ["nat to another port", rs({ forwarding: "nat", port: 8080 })],
     ["the director as its own real server", vs({ realServers: { "192.0.2.10": {}, "127.0.0.1": {} } })],
     ["the director's own address by nat", vs({ realServers: { "192.0.2.10": { forwarding: "nat", port: 8080 } } })],
@@ -679,6 +785,33 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
         }),
     ],
     ["a real server's own side left alone, said by defaults", rs({ accept: "address", sysctls: {} }), onLb()],
+    [
+        "one-packet scheduling of a mark that udp has too",
+        vs(
+            { onePacket: true, marks: [mark("192.0.2.100", 53), { ...mark("192.0.2.100", 53), protocol: "udp" }] },
+            { director: lb, fwmark: 1 },
+        ),
+    ],
+    [
+        "sync by the largest messages",
+        dir({
+            sync: {
+                master: { interface: "eth1", maxlen: 65507 },
+                backup: { interface: "eth1", group: "ff02::81", maxlen: 65487 },
+            },
+        }),
+    ],
+    [
+        "a large table on a kernel that has it",
+        dir({ connTabBits: 24 }),
+        onLb(director({ ...factsWith("release=6.6.1"), parameters: "" })),
+    ],
+    [
+        "a large table that an older kernel shows to have",
+        dir({ connTabBits: 24 }),
+        onLb(director({ parameters: "ip_vs.conn_tab_bits 24\n" })),
+    ],
+    ["no drain at all", vs({ persistence: {}, drain: { timeout: 0 }, realServers: { "192.0.2.21": {} } }), onLb()],
     ["an ipvsadm of Debian's", rs({ weight: 70000 })],
     ["a setting without a text", dir({ sysctls: { "net.ipv4.vs.est_cpulist": "0-3" } })],
     [
@@ -711,6 +844,28 @@ describe("by nat", () => {
         expect(about(holding({ address: "2: eth1    inet 10.0.0.10/24 scope global eth1" }))).toEqual([
             "LVS-NAT-RETURN",
         ]);
+    });
+
+    const masquerading = (source: string, destination?: string) =>
+        holding({
+            address: "2: eth1    inet 10.0.0.10/24 scope global eth1",
+            nft: `table inet pulumi_lvs {\n\tchain postrouting_masquerade {\n\t\tip saddr ${source}${destination === undefined ? "" : ` ip daddr ${destination}`} masquerade comment "${source} ${destination ?? "0.0.0.0/0"}"\n\t}\n}\n`,
+        });
+
+    test.each([
+        ["everybody", "0.0.0.0/0", undefined],
+        ["the network of the VIP", "192.0.2.0/24", undefined],
+        ["some network towards the real servers", "172.16.0.0/12", "10.0.0.0/24"],
+    ])("a director that masquerades %s says nothing", (_, source, destination) => {
+        expect(about(masquerading(source, destination))).toEqual([]);
+    });
+
+    test.each([
+        ["the real servers on their way out", "10.0.0.0/24", undefined],
+        ["a network that has nothing to do with it", "172.16.0.0/12", undefined],
+        ["everybody on the way elsewhere", "0.0.0.0/0", "172.16.0.0/12"],
+    ])("one that masquerades %s is told", (_, source, destination) => {
+        expect(about(masquerading(source, destination))).toEqual(["LVS-NAT-RETURN"]);
     });
 });
 

@@ -138,7 +138,10 @@ const rule: Fields = {
     keepWeight: { mistakes: flag },
     upperThreshold: { mistakes: wholeNumber(0, 2147483647) },
     lowerThreshold: {
-        mistakes: [...wholeNumber(0, 2147483647), [5, /^5 is above upperThreshold \(0\): the kernel refuses it \[LVS-CONTRADICTION\]$/]],
+        mistakes: [
+            ...wholeNumber(0, 2147483647),
+            [5, /^5 is above upperThreshold \(0\): the kernel refuses it \[LVS-CONTRADICTION\]$/],
+        ],
     },
     tunnel: { mistakes: tunnel, with: { forwarding: "tun" } },
 };
