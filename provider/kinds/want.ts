@@ -25,6 +25,8 @@ export interface Part<Connection = unknown> {
     settings: string[];
     /** Seconds to wait for a real server's connections before it is removed. */
     drain: number;
+    /** The same by the service's key, for services that have seconds of their own. */
+    drains?: ReadonlyMap<string, number>;
     /** The objects; without a view those that follow from inputs alone. */
     wants(view: HostView | undefined): Want[];
     /** Said when the host was looked at, before anything is done: an error stops everything, a warning is printed. */

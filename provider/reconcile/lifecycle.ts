@@ -13,7 +13,7 @@ import { differences, type Identity } from "./drift";
 import { LeftBehind, leftBehind, StepError, withAftermath } from "./errors";
 import { type Host, type HostOptions, hostAt, type Outcome } from "./host";
 import { fileName, type Owner } from "./ledger";
-import { type Deed, plan, type Request } from "./plan";
+import { type Deed, drainOf, plan, type Request } from "./plan";
 import type { HostState } from "./state";
 
 export type HostPart = Part<Connection>;
@@ -75,6 +75,7 @@ function joined(parts: HostPart[]): HostPart {
         boot: parts.some(({ boot }) => boot),
         settings: parts.flatMap(({ settings }) => settings),
         drain: Math.max(...parts.map(({ drain }) => drain)),
+        drains: drainsOf(parts),
         wants: (view) => parts.flatMap((part) => part.wants(view)),
         findings: (view) => parts.flatMap((part) => part.findings(view, part === last ? undefined : view)),
     };
@@ -96,6 +97,8 @@ export interface Updated {
     drift: Record<string, Value>;
 }
 
+const drainsOf = (parts: HostPart[]) => new Map(parts.flatMap(({ drains }) => [...(drains ?? [])]));
+
 /** Claims what is new, changes what differs in place, releases what is gone, in this order across the hosts. */
 export async function update(
     identity: Identity,
@@ -105,7 +108,11 @@ export async function update(
     around: Surroundings,
 ): Promise<Updated> {
     const former = { identity: before.identity, parts: byHost(before.parts, around) };
-    const parts = byHost(wanted, around);
+    // A service that is gone is drained as it was declared.
+    const parts = byHost(wanted, around).map((part) => {
+        const same = former.parts.filter((old) => hostOf(old, around) === hostOf(part, around));
+        return { ...part, drains: drainsOf([...same, part]) };
+    });
     const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
     return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const outcomes = new Map<HostPart, Outcome>();
@@ -130,7 +137,8 @@ export async function update(
         if ([...outcomes.values()].some(({ pending }) => pending > 0)) {
             for (const part of parts) {
                 const keys = turned(former.parts, part);
-                if (keys.length > 0 && part.drain > 0) await hostOf(part, around).outlast(keys, part.drain);
+                const seconds = Math.max(0, ...keys.map((key) => drainOf(part, key)));
+                if (seconds > 0) await hostOf(part, around).outlast(keys, seconds);
             }
         }
         for (const part of [...parts].reverse()) {
@@ -269,6 +277,7 @@ function requestOf(
         deleteForeign: manner.deleteForeign,
         boot: part.boot,
         drain: part.drain,
+        drains: drainsOf([part]),
         ...(departing === true ? { departing: true } : {}),
         ...(formerly === undefined ? {} : { formerly }),
         wants: (state) => part.wants(state),

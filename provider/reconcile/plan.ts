@@ -34,6 +34,8 @@ export interface Request extends Owner {
     boot: boolean;
     /** Seconds to wait for a real server's connections before it is removed; 0: none. */
     drain: number;
+    /** The same by the service's key, for services that have seconds of their own. */
+    drains?: ReadonlyMap<string, number>;
     /** Under which it was known before, where its stack or URN changed. */
     formerly?: Owner;
 }
@@ -212,6 +214,11 @@ function unclaimed(request: Request, state: HostState): string[] {
         .map(({ kind, key }) => kindOf(kind).describe(key));
 }
 
+/** Seconds to wait for a real server's connections, by its key. */
+export function drainOf({ drain, drains }: Pick<Request, "drain" | "drains">, key: string): number {
+    return drains?.get(parseDestinationKey(key, kernelAddress).service) ?? drain;
+}
+
 /**
  * The file while real servers are drained: it keeps the deadline, so that a later attempt goes on waiting, and a reboot
  * in between brings them back with weight 0.
@@ -230,7 +237,7 @@ function draining(
         claim.kind === "destination" && drained.has(claim.key) ? booting(claim, true) : claim,
     );
     const begun = base?.draining;
-    const until = hostTime(state) + request.drain;
+    const until = hostTime(state) + Math.max(...[...drained].map((key) => drainOf(request, key)));
     // A clock that was set back meanwhile would else have it wait for as long as that.
     if (begun !== undefined && drained.has(begun.key)) {
         return { ...file, claims, draining: { key: begun.key, until: Math.min(begun.until, until) } };
@@ -521,7 +528,7 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
     const begun = scene.base?.draining;
     const mine = begun !== undefined && releases.some((each) => each.key === begun.key);
     const until = mine ? begun.until : Number.POSITIVE_INFINITY;
-    const drained = kind === "destination" && request.drain > 0 && hostTime(state) < until;
+    const drained = kind === "destination" && drainOf(request, key) > 0 && hostTime(state) < until;
     return [...along, { ...remove(claim, have), drained }];
 }
 

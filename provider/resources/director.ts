@@ -2,7 +2,7 @@ import { directorFindings, directorHostFindings } from "../checks/director";
 import { hostFindings } from "../checks/host";
 import { type DirectorInputs, directorSchema } from "../inputs/director";
 import { defaults } from "../ipvs/limits";
-import { parseServiceKey } from "../ipvs/model";
+import { parseServiceKey, serviceKey } from "../ipvs/model";
 import { vsSetting } from "../ipvs/sysctls";
 import type { Value } from "../kinds";
 import { masqueradeKey } from "../kinds/dialect";
@@ -26,7 +26,8 @@ export const director: Resource<DirectorInputs> = {
             property: "connection",
             boot: inputs.persistAcrossReboot !== false,
             settings: Object.keys(inputs.sysctls ?? {}),
-            drain: longestDrain(inputs),
+            drain: defaults.drain,
+            drains: drainsOf(inputs),
             wants: (view) => wants(inputs, view),
             findings: (view) => [
                 ...hostFindings(view, wants(inputs, view)),
@@ -111,9 +112,11 @@ function unique(list: Want[]): Want[] {
     return [...new Map(list.map((want) => [`${want.kind} ${want.key}`, want])).values()];
 }
 
-function longestDrain(inputs: DirectorInputs): number {
-    return Math.max(
-        0,
-        ...Object.values(inputs.virtualServices ?? {}).map((service) => service.drain?.timeout ?? defaults.drain),
+function drainsOf(inputs: DirectorInputs): Map<string, number> {
+    return new Map(
+        Object.entries(inputs.virtualServices ?? {}).map(([key, { drain }]) => [
+            serviceKey(parseServiceKey(key)),
+            drain?.timeout ?? defaults.drain,
+        ]),
     );
 }

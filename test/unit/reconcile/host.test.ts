@@ -423,6 +423,29 @@ describe("over several hosts", () => {
         expect(said.join()).toBe("");
     });
 
+    test("a service that is taken out of its director is drained as it was declared, others as they are", async () => {
+        const [, , dir] = names();
+        const other = "tcp/192.0.2.100:81";
+        const rules = [SERVICE, other].flatMap((key) => [
+            want("service", key, service()),
+            want("destination", `${key}/192.0.2.21:80`, destination(1, "nat")),
+        ]);
+        const drains = new Map([
+            [SERVICE, 60],
+            [other, 0],
+        ]);
+        const before = [{ ...part(dir, rules), drains }];
+        await createResource(identity, before, manner, around());
+        const host = sandboxes.get(dir)!;
+        host.write("state/active", "192.0.2.21:80 4\n");
+        const going = update(identity, { identity, parts: before }, [part(dir, [])], manner, around());
+        await until(() => /-w 0/.test(host.read("state/table")));
+        expect(host.read("state/table")).toMatch(/100:80\t192\.0\.2\.21:80\t -m -w 0/);
+        host.write("state/active", "");
+        await going;
+        expect(host.read("state/table")).toBe("");
+    });
+
     test("the gateway of a former nat stays until its connections are over, in the update that takes it away", async () => {
         const [rs1, , dir] = names();
         const rule = (way: string) => ({

@@ -703,6 +703,19 @@ describe("draining", () => {
         expect([drained(first), drained(later(second, 15)), drained(later(second, 25))]).toEqual([true, true, false]);
     });
 
+    test("each service has seconds of its own, and is not drained where it has none", () => {
+        const drains = new Map([[SERVICE, 0]]);
+        const steps = (request: Request) =>
+            plan(request, up)
+                .steps.filter(({ kind }) => kind === "destination")
+                .map(({ drained }) => drained);
+        expect([steps(remove({ drain: 30, drains })), steps(remove({ drain: 30 }))]).toEqual([[false], [true]]);
+        const made = busy(remove({ drain: 30, drains: new Map([[SERVICE, 500]]) }), up);
+        const usual = busy(remove({ drain: 30 }), up);
+        const until = (host: HostState) => [...host.ledger.values()][0]!.draining!.until;
+        expect(until(made) - until(usual)).toBe(470);
+    });
+
     test("a deadline that passed for one real server is none for the next one", () => {
         const next = serverKey("192.0.2.22");
         const two = [...serviceWants(), want("destination", next, destination())];
