@@ -1,19 +1,20 @@
 import { groups, kindOf } from "../provider/kinds";
 import type { Host } from "../provider/reconcile/host";
 import { describeOwner, type LedgerFile } from "../provider/reconcile/ledger";
-import { atRest, type Plan, plan, project, satisfied, show } from "../provider/reconcile/plan";
+import { atRest, type Plan, plan, project, refuseUnreadable, satisfied, show } from "../provider/reconcile/plan";
 import { type HostState, underMaintenance, valueAt } from "../provider/reconcile/state";
 import type { Command } from "./command";
 import { hostOf, hostsOf, type Look, lookAt, tell, Usage, type Values } from "./host";
 import { judge, projectAtHand, type StackState, stateOfStack } from "./stack";
 
-const USAGE = "lvs claims: list [HOST…], or release HOST FILE [--restore]";
+const USAGE = "lvs claims: list [HOST…], or release HOST FILE|OWNER [--restore]";
 
 /** What hosts' ledgers claim, and the way out for a file that no stack knows any more. */
 export const claims: Command = {
     usage:
         "    lvs claims list [HOST…] [--json]            what is declared on these hosts, by whom, and whether it is so\n" +
-        "    lvs claims release HOST FILE [--restore]    forget a ledger file; --restore also undoes what it claims",
+        "    lvs claims release HOST FILE|OWNER [--restore]\n" +
+        "                                                forget a ledger file; --restore also undoes what it claims",
     async run([verb, ...words], values) {
         if (verb === "list") return list(words, values);
         const [target, file, more] = words;
@@ -31,16 +32,20 @@ async function list(targets: string[], values: Values): Promise<number> {
         if (error !== undefined) tell(`lvs: ${name} was not looked at: ${error.message}`);
     const entries = seen.flatMap(({ name, state }) => entriesOf(name, state, stack));
     const broken = seen.flatMap(({ name, state }) =>
-        [...state.unreadable].map(([file, error]) => ({ host: name, file, trouble: error.reason })),
+        [...state.unreadable].map(([file, { owner, reason, newer }]) => ({
+            host: name,
+            file,
+            ...(owner === undefined ? {} : { owner }),
+            trouble: reason,
+            newer,
+        })),
     );
     if (values["json"] === true) process.stdout.write(`${JSON.stringify([...entries, ...broken], null, 4)}\n`);
     else {
         for (const { name } of seen) {
             if (looks.length > 1) process.stdout.write(`${name}\n`);
             for (const entry of entries) if (entry.host === name) process.stdout.write(print(entry));
-            for (const { host, file, trouble } of broken) {
-                if (host === name) process.stdout.write(`${file}: ${trouble}\n`);
-            }
+            for (const entry of broken) if (entry.host === name) process.stdout.write(printBroken(entry));
         }
     }
     return seen.length === looks.length ? 0 : 1;
@@ -107,18 +112,62 @@ function print({ host, file, owner, id, stack, claims: all }: ReturnType<typeof 
     return lines.map((line) => `${line}\n`).join("");
 }
 
-async function release(host: Host, name: string, restore: boolean): Promise<number> {
-    const file = (await host.read()).ledger.get(name);
-    if (file === undefined) throw new Usage(`the ledger of ${host.name} has no file ${name}: see \`lvs claims list\``);
+function printBroken({ host, file, owner, trouble, newer }: Broken): string {
+    const lines = [`${file}${owner === undefined ? "" : ` (${describeOwner(owner)})`}: ${trouble}`];
+    if (!newer) {
+        lines.push(
+            "    nothing is released on this host past it: `pulumi up --refresh` of its resource writes it anew; if there is",
+            `    none, \`lvs claims release ${host} ${file}\` forgets it, and what it claimed is nobody's then`,
+        );
+    }
+    return lines.map((line) => `${line}\n`).join("");
+}
+
+/** A ledger file that cannot be read. */
+interface Broken {
+    host: string;
+    file: string;
+    owner?: string;
+    trouble: string;
+    newer: boolean;
+}
+
+/** The file that is meant: by its name, or by its owner as `claims list` shows it, or as the file itself has it. */
+function fileMeant(host: Host, { ledger, unreadable }: HostState, word: string): string {
+    const files = [...new Map<string, { owner?: string }>([...unreadable, ...ledger])];
+    const meant = files.filter(
+        ([name, { owner }]) =>
+            name === word || (owner !== undefined && (owner === word || describeOwner(owner) === word)),
+    );
+    const [first, second] = meant;
+    if (first === undefined) throw new Usage(`the ledger of ${host.name} has no file ${word}: see \`lvs claims list\``);
+    if (second === undefined) return first[0];
+    throw new Usage(`${word} has several files on ${host.name}, name one: ${meant.map(([name]) => name).join(", ")}`);
+}
+
+async function release(host: Host, word: string, restore: boolean): Promise<number> {
+    const seen = await host.read();
+    const name = fileMeant(host, seen, word);
+    const file = seen.ledger.get(name);
+    const broken = seen.unreadable.get(name);
+    if (broken !== undefined) {
+        refuseUnreadable(host.name, { unreadable: new Map([[name, broken]]) }, false);
+        if (restore) {
+            throw new Usage(
+                `what ${name} claims cannot be read, and so not undone: release it without --restore, then see to ` +
+                    "what is left by hand",
+            );
+        }
+    }
     const { notes } = await host.submit({
         says: `release ${name}`,
         settings: [],
         groups,
-        plan: (state) => (restore ? undo(host, file, state) : forget(name, state)),
+        plan: (state) => (restore && file !== undefined ? undo(host, file, state) : forget(name, state)),
     });
     for (const note of notes) process.stdout.write(`${note}\n`);
     process.stdout.write(
-        `${name} (${file.id}) is ${restore ? "undone and forgotten" : "forgotten; the host stays as it is"}\n`,
+        `${name} (${file?.id ?? "damaged"}) is ${restore ? "undone and forgotten" : "forgotten; the host stays as it is"}\n`,
     );
     return 0;
 }

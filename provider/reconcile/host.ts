@@ -706,7 +706,9 @@ function goalsMet(plan: Plan, state: HostState): boolean {
 }
 
 function unchangedFiles(plan: Plan, state: HostState): boolean {
-    return [...plan.during, ...plan.afterwards].every(([name, file]) => sameFile(file, state.ledger.get(name)));
+    return [...plan.during, ...plan.afterwards].every(
+        ([name, file]) => sameFile(file, state.ledger.get(name)) && !state.unreadable.has(name),
+    );
 }
 
 /** What to do about an operation that was neither done nor taken back. */

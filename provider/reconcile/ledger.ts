@@ -65,8 +65,15 @@ export class UnreadableLedger extends Error {
     constructor(
         readonly file: string,
         readonly reason: string,
+        /** Whose it seems to be, if that can be read. */
+        readonly owner?: string,
     ) {
         super(`ledger file ${file}: ${reason}`);
+    }
+
+    /** A newer version wrote it, and can read it. */
+    get newer(): boolean {
+        return this.reason.startsWith("its format");
     }
 }
 
@@ -136,6 +143,11 @@ function unescapeCommand(text: string): string {
 }
 
 const HEADS = ["owner", "id", "token", "sequence", "machine", "boot", "draining"];
+
+/** The owner that a text names, whatever else is wrong with it. */
+export function ownerIn(text: string): string | undefined {
+    return /^owner (.+)$/m.exec(text)?.[1];
+}
 
 /** Reads one file. */
 export function parseLedger(name: string, text: string): LedgerFile {

@@ -308,20 +308,28 @@ export function addressOf(key: string): string {
 }
 
 /** A newer format stops everything; a damaged file stops releases, which it might have a say in. */
-export function refuseUnreadable(host: string, state: HostState, releasing: boolean): void {
-    for (const error of state.unreadable.values()) {
-        const newer = error.reason.startsWith("its format");
-        if (!newer && !releasing) continue;
+export function refuseUnreadable(
+    host: string,
+    { unreadable }: Pick<HostState, "unreadable">,
+    releasing: boolean,
+): void {
+    for (const { newer, message, file } of unreadable.values()) {
+        if (newer) throw newerLedger(host, message);
+        if (!releasing) continue;
         throw new StepError(
-            newer ? "LVS-LEDGER-NEWER" : "LVS-LEDGER-DAMAGED",
+            "LVS-LEDGER-DAMAGED",
             host,
             "reading the ledger",
-            error.message,
-            newer
-                ? "Use the pulumi-lvs version that wrote it, or a later one; nothing was touched."
-                : "Run `pulumi up` for the resource that it belongs to, or `lvs claims release`; nothing was touched.",
+            message,
+            "`pulumi up --refresh` of the resource that it belongs to writes it anew; if there is none, " +
+                `\`npx lvs claims release HOST ${file}\` forgets it. Nothing was touched.`,
         );
     }
+}
+
+function newerLedger(host: string, reason: string): StepError {
+    const remedy = "Use the pulumi-lvs version that wrote it, or a later one; nothing was touched.";
+    return new StepError("LVS-LEDGER-NEWER", host, "reading the ledger", reason, remedy);
 }
 
 /** Without its tool an object cannot be read either: it would seem to be gone, and be forgotten where it stands. */

@@ -316,7 +316,7 @@ function writeLedger(files: FileChanges, owners: ReadonlyMap<string, number>): s
                   `set -- .new/*.claims`,
                   `if [ -e "$1" ]; then { sync "$@" 2>/dev/null || sync; } && mv -f "$@" ./ || exit; fi`,
               ]),
-        ...removed.map((name) => guard(name, `rm -f ${name} || exit`)),
+        ...removed.map((name) => guard(name, `rm -f -- ${quote(name)} || exit`)),
         `set -- *.claims`,
         `[ -e "$1" ] || { rm -rf .new; cd /; rmdir ${LEDGER_DIRECTORY} 2>/dev/null; }`,
         `exit 0)`,

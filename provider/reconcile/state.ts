@@ -1,7 +1,7 @@
 /** What is known of a host at one moment: its objects, its ledger, its facts. */
 import { kinds, type Objects, type Value } from "../kinds";
 import { fact, lines, type Probe, probeOf } from "../kinds/probe";
-import { type Claim, type Ledger, type LedgerFile, parseLedger, UnreadableLedger } from "./ledger";
+import { type Claim, type Ledger, type LedgerFile, ownerIn, parseLedger, UnreadableLedger } from "./ledger";
 
 export interface HostState {
     readonly probe: Probe;
@@ -48,7 +48,7 @@ export function parseState(sections: Record<string, string>, sum: string, known?
             ledger.set(name, parseLedger(name, text));
         } catch (error) {
             if (!(error instanceof UnreadableLedger)) throw error;
-            unreadable.set(name, error);
+            unreadable.set(name, new UnreadableLedger(name, error.reason, ownerIn(text)));
         }
     }
     return {
