@@ -1,4 +1,4 @@
-import { groups, kindOf } from "../provider/kinds";
+import { groups, isKind, kindOf } from "../provider/kinds";
 import type { Host } from "../provider/reconcile/host";
 import { describeOwner, type LedgerFile } from "../provider/reconcile/ledger";
 import { atRest, type Plan, plan, project, refuseUnreadable, satisfied, show } from "../provider/reconcile/plan";
@@ -8,6 +8,8 @@ import { hostOf, hostsOf, type Look, lookAt, tell, Usage, type Values } from "./
 import { judge, projectAtHand, type StackState, stateOfStack } from "./stack";
 
 const USAGE = "lvs claims: list [HOST…], or release HOST FILE|OWNER [--restore]";
+
+const UNKNOWN = "of a kind that this version does not know: a newer pulumi-lvs wrote it";
 
 /** What hosts' ledgers claim, and the way out for a file that no stack knows any more. */
 export const claims: Command = {
@@ -82,7 +84,7 @@ function entriesOf(host: string, state: HostState, stack: StackState | undefined
                     kind,
                     key,
                     value,
-                    holds: satisfied(kind, key, atRest(value, maintenance), have),
+                    holds: isKind(kind) && satisfied(kind, key, atRest(value, maintenance), have),
                     found: have ?? null,
                     ...(maintenance ? { maintenance } : {}),
                 };
@@ -105,9 +107,10 @@ function print({ host, file, owner, id, stack, claims: all }: ReturnType<typeof 
         );
     }
     for (const { kind, key, value, holds, found, maintenance } of all) {
-        const differs = holds ? "" : `, but the host has ${show(found ?? undefined)}`;
+        const known = isKind(kind);
+        const differs = holds ? "" : known ? `, but the host has ${show(found ?? undefined)}` : `, ${UNKNOWN}`;
         const rests = maintenance === true ? ", under maintenance" : "";
-        lines.push(`    ${kindOf(kind).describe(key)} ${show(value)}${rests}${differs}`);
+        lines.push(`    ${known ? kindOf(kind).describe(key) : `${kind} ${key}`} ${show(value)}${rests}${differs}`);
     }
     return lines.map((line) => `${line}\n`).join("");
 }

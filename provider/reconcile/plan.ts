@@ -4,7 +4,7 @@
  */
 import { kernelAddress } from "../ipvs/address";
 import { parseDestinationKey } from "../ipvs/model";
-import { type Action, kindOf, type ManagedObject, type Objects, type Place, type Value } from "../kinds";
+import { type Action, isKind, kindOf, type ManagedObject, type Objects, type Place, type Value } from "../kinds";
 import { ranks } from "../kinds/kind";
 import { fact } from "../kinds/probe";
 import type { Want } from "../kinds/want";
@@ -125,6 +125,7 @@ export function plan(request: Request, state: HostState): Plan {
             goals: [],
         };
     }
+    if (base !== undefined) refuseUnknownKinds(request.host, base);
     if (request.creating && base !== undefined && base.token !== request.token) {
         notes.push(
             `${request.host}: ${request.id} takes over from an earlier incarnation of ${describeOwner(base.owner)}`,
@@ -325,6 +326,14 @@ export function refuseUnreadable(
                 `\`npx lvs claims release HOST ${file}\` forgets it. Nothing was touched.`,
         );
     }
+}
+
+/** What a newer version claims, this one can neither keep nor release. */
+function refuseUnknownKinds(host: string, file: LedgerFile): void {
+    const unknown = file.claims.find(({ kind }) => !isKind(kind));
+    if (unknown === undefined) return;
+    const what = `it claims ${unknown.kind} ${unknown.key}, of a kind that this version does not know`;
+    throw newerLedger(host, `ledger file ${fileName(file)}: ${what}: a newer pulumi-lvs wrote it`);
 }
 
 function newerLedger(host: string, reason: string): StepError {

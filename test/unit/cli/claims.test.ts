@@ -118,3 +118,17 @@ test("a file of a newer version is not forgotten by this one", async () => {
     await expect(lvs("release", fileOf(WEB))).rejects.toThrow(/LVS-LEDGER-NEWER/);
     expect(sandbox().ledger).toHaveLength(2);
 });
+
+test("a claim of a kind that this version does not know is listed, and nothing of its file is undone", async () => {
+    damage(LB1, (text) =>
+        text.replace(/claim\t(\d+)\tsysctl(.*)\nend (\d+)/, (line) => {
+            const [claim = ""] = line.split("\n");
+            return `${claim}\n${claim.replace("sysctl", "novelty")}\nend ${Number(line.split(" ").at(-1)) + 1}`;
+        }),
+    );
+    expect(await lvs("list")).toMatch(/novelty net\.ipv4\.vs\.conntrack.*a newer pulumi-lvs wrote it/);
+    await expect(lvs("release", fileOf(LB1), "--restore")).rejects.toThrow(
+        new RegExp(`${name}.*novelty.*LVS-LEDGER-NEWER.*nothing was touched`, "s"),
+    );
+    expect([sandbox().ledger.length, setting()]).toEqual([2, "1"]);
+});

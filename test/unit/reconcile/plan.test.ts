@@ -554,6 +554,19 @@ describe("a ledger that is not as it was", () => {
         );
     });
 
+    test("a claim of a kind that this version does not know in one's own file stops delete and update: a newer one wrote it", () => {
+        const up = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
+        const [name, file] = [...up.ledger][0]!;
+        const novelty = { ...file.claims[0]!, kind: "novelty", key: "n" };
+        const host = { ...up, ledger: new Map([[name, { ...file, claims: [...file.claims, novelty] }]]) };
+        for (const request of [remove({ wants: serviceWants() }), requestOf({ wants: serviceWants("rr") })]) {
+            expect(codeOf(() => plan(request, host))).toBe("LVS-LEDGER-NEWER");
+            expect(() => plan(request, host)).toThrow(/^dir: .*claims novelty n.*\n.*nothing was touched/);
+        }
+        // To others on the host it is none.
+        expect(codeOf(() => plan(remove({ owner: old, id: "b" }), host))).toBeUndefined();
+    });
+
     test("an update rebuilds a lost file and takes what exists for its own", () => {
         const up = carryOut(create({ wants: serviceWants() }), stateOf({ things: found }));
         const lost = { ...up, ledger: new Map(), hasLedger: false };
