@@ -1,5 +1,5 @@
 /** What an error says of the rest of its operation. */
-import { StepError, withAftermath } from "../../../provider/reconcile/errors";
+import { LeftBehind, StepError, withAftermath } from "../../../provider/reconcile/errors";
 import { ConnectionError } from "../../../provider/ssh/errors";
 
 const connection = new ConnectionError({
@@ -16,6 +16,7 @@ test.each([
     ["a lost connection", connection],
     ["a step", step],
     ["anything else", new Error("oh")],
+    ["what is left behind", new LeftBehind(step)],
 ])(
     "several operations that end with one error of %s each say what became of them, and not of the others",
     (_, error) => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Group } from "../../../provider/kinds";
 import { defaultRoute } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
+import { LeftBehind } from "../../../provider/reconcile/errors";
 import { Host, type Outcome } from "../../../provider/reconcile/host";
 import { fileName } from "../../../provider/reconcile/ledger";
 import {
@@ -218,6 +219,105 @@ test("when the host is lost after a first pass, the error says what is left ther
         dead,
     );
     await expect(submit(on, create("a", wants))).rejects.toThrow(/Left on .*module ip_vs/s);
+});
+
+describe("what came back of a script is an error with a code of its own", () => {
+    /** What is wrong with the host, and what is said of it. */
+    const troubles: [string, () => void, RegExp][] = [
+        [
+            "LVS-BUSY",
+            () => sandbox().program("flock", "exit 1"),
+            /dir.*take the lock: another run holds it for more than 30 s.*Wait for it to end.*nothing was touched/s,
+        ],
+        [
+            "LVS-RUN",
+            () => {
+                rmSync(join(sandbox().root, "run"), { recursive: true });
+                sandbox().write("run", "");
+            },
+            /dir.*look at the host: \/run cannot be written: .*Work as root, or set `sudo: true`/s,
+        ],
+        [
+            "LVS-SCRIPT",
+            () => sandbox().program("timeout", 'echo "no room" >&2; exit 1'),
+            /dir.*look at the host: the script ended with status 1: no room.*Is \/run full or read-only\?/s,
+        ],
+        [
+            "LVS-TIMEOUT",
+            () => sandbox().program("timeout", "exit 124"),
+            /dir.*look at the host: it took more than 20 s and was ended.*lvs:commandTimeout/s,
+        ],
+        [
+            "LVS-ANSWER",
+            () => ways.push(async () => ({ status: 3, signal: null, stdout: "Welcome!", stderr: "no job control" })),
+            /dir.*look at the host: the answer is not whole \(status 3\): Welcome! \/ no job control.*POSIX sh/s,
+        ],
+    ];
+    test.each(troubles)("%s", async (code, trouble, said) => {
+        trouble();
+        const before = sandbox().picture();
+        const error = await submit(host(), create("a", web(1))).catch((each: Error) => each);
+        expect(error).toMatchObject({ code, message: expect.stringMatching(said) });
+        expect(sandbox().picture()).toBe(before);
+    });
+
+    test("LVS-ANSWER, after the changes were made: they are taken back", async () => {
+        const before = sandbox().picture();
+        ways.push(
+            (run) => run(),
+            async (run) => {
+                const answer = (await run()) as { stdout: string };
+                return { ...answer, stdout: answer.stdout.slice(0, 100) };
+            },
+        );
+        const error = await submit(host(), create("a", web(1))).catch((each: Error) => each);
+        expect(error).toMatchObject({ code: "LVS-ANSWER", message: expect.stringContaining("compensated") });
+        expect(sandbox().picture()).toBe(before);
+    });
+
+    test("LVS-VERIFY: every command succeeded, and the host has another value", async () => {
+        const before = sandbox().picture();
+        sandbox().program("ip", 'case "$*" in "-o addr show") cat $R/state/address ;; esac');
+        const asked = create("a", [want("address", VIP, { deprecated: false })]);
+        const error = await submit(host(), asked).catch((each: Error) => each);
+        expect(error).toMatchObject({
+            code: "LVS-VERIFY",
+            message: expect.stringMatching(
+                /dir.*address eth0\/192\.0\.2\.100\/32: asked for \{"deprecated":false\}, the host then has nothing.*another program.*compensated/s,
+            ),
+        });
+        expect(sandbox().picture()).toBe(before);
+    });
+});
+
+describe("what may be left on a host is an error of its own sort, and says what and where:", () => {
+    const dead: Way = async () => {
+        throw lost(false);
+    };
+    const error = (on: Host) => submit(on, create("a", web(1))).catch((each: Error) => each);
+
+    test("whether it was done is not known", async () => {
+        ways.push((run) => run());
+        ways.push(async () => {
+            throw lost(true);
+        }, dead);
+        const told = await error(host());
+        expect(told).toBeInstanceOf(LeftBehind);
+        expect(String(told)).toMatch(
+            /Whether it was done is not known: dir: .*gone\. Left on .*dir.*, if so: .*service tcp\/192\.0\.2\.1:80.*run it again/s,
+        );
+    });
+
+    test("taking it back failed", async () => {
+        sandbox().write("state/fail", "-R");
+        sandbox().program("rm", 'case "$*" in *.claims*) exit 1 ;; esac; exec /bin/rm "$@"');
+        sandbox().program("ipvsadm", 'case "$*" in -L*|-S*) exit 0 ;; esac; echo "refused by order" >&2; exit 255');
+        const told = await error(host());
+        expect(told).toBeInstanceOf(LeftBehind);
+        expect(String(told)).toMatch(
+            /refused by order.*Taking it back failed too: .*Left on .*dir.*: .*service tcp\/192\.0\.2\.1:80.*run it again/s,
+        );
+    });
 });
 
 test("a real server with connections is waited for beside other work, and goes when they end", async () => {
