@@ -100,6 +100,22 @@ function isMapped(address: string): boolean {
     return parsed.kind() === "ipv6" && (parsed as ipaddr.IPv6).isIPv4MappedAddress();
 }
 
+/**
+ * A network as a packet filter keeps it: without the bits behind its prefix, and one host without a prefix. Undefined:
+ * no network.
+ */
+export function networkOf(text: string): string | undefined {
+    const [base = "", length, ...more] = text.split("/");
+    if (text.length > 50 || more.length > 0 || whyNoAddress(base) !== undefined) return undefined;
+    const address = kernelAddress(base);
+    const most = fullPrefix(familyOf(address));
+    if (length === undefined || length === String(most)) return address;
+    if (!/^\d{1,3}$/.test(length) || Number(length) > most) return undefined;
+    const cidr = `${address}/${length}`;
+    const network = most === 32 ? ipaddr.IPv4.networkAddressFromCIDR(cidr) : ipaddr.IPv6.networkAddressFromCIDR(cidr);
+    return `${network.toString()}/${length}`;
+}
+
 /** Whether {@link canonicalAddress} takes the text. */
 export function isAddress(text: string): boolean {
     try {

@@ -1,9 +1,31 @@
-import { type Dialect, numberOf, parseMasqueradeKey, parseTrafficKey, protocolName, type Words } from "./dialect";
+import { networkOf } from "../ipvs/address";
+import {
+    type Dialect,
+    type Edited,
+    numberOf,
+    parseMasqueradeKey,
+    parseTrafficKey,
+    protocolName,
+    type Words,
+} from "./dialect";
 import type { Action } from "./kind";
-import { lines } from "./probe";
 
 /** The one nftables table of ours; nothing else of the host's packet filter is ever written. */
 export const TABLE = "inet pulumi_lvs";
+
+/** Our chains: where each hangs, without its policy. All but the first come with the first rule in them. */
+const hooks = {
+    prerouting_mark: "type filter hook prerouting priority mangle",
+    postrouting_masquerade: "type nat hook postrouting priority srcnat",
+    /** Behind source NAT, where the answers of a redirected service have got the VIP back. */
+    postrouting_mss: "type filter hook postrouting priority srcnat + 10",
+    prerouting_redirect: "type nat hook prerouting priority dstnat",
+} as const;
+
+type Chain = keyof typeof hooks;
+
+/** Makes a chain, and sets the policy of one that is there. */
+const addChain = (chain: Chain) => `add chain ${TABLE} ${chain} { ${hooks[chain]}; policy accept; }`;
 
 /**
  * The frame that marks hang in. They are elements of its maps, added and removed by key; its own rules never change.
@@ -15,7 +37,7 @@ add map ${TABLE} marks4 { type ipv4_addr . inet_proto . inet_service : mark; }
 add map ${TABLE} marks6 { type ipv6_addr . inet_proto . inet_service : mark; }
 add map ${TABLE} anyport4 { type ipv4_addr . inet_proto : mark; }
 add map ${TABLE} anyport6 { type ipv6_addr . inet_proto : mark; }
-add chain ${TABLE} prerouting_mark { type filter hook prerouting priority mangle; policy accept; }
+${addChain("prerouting_mark")}
 flush chain ${TABLE} prerouting_mark
 add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip daddr . meta l4proto map @anyport4
 add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set ip6 daddr . meta l4proto map @anyport6
@@ -25,16 +47,27 @@ add rule ${TABLE} prerouting_mark meta l4proto { tcp, udp, sctp } meta mark set 
     .trim()
     .replaceAll("\n", "; ");
 
-const RULES_OF_FRAME = 4;
+const RULES_OF_FRAME = FRAME.split("; ").flatMap((line) => / prerouting_mark (meta .*)$/.exec(line)?.[1] ?? []);
 
 const table: Words<string> = {
     read: (probe) => {
         const text = probe.section("nft");
         if (!/^table inet pulumi_lvs \{/m.test(text)) return [];
-        const rules = lines(probe, "nft").filter((line) => /@(marks|anyport)[46]/.test(line)).length;
-        return [[TABLE, rules === RULES_OF_FRAME ? "1" : `${rules} of ${RULES_OF_FRAME} rules`]];
+        const rules = chainOf(text, "prerouting_mark").filter((line) => !/^(chain .*|type .*|\}|)$/.test(line));
+        const right = RULES_OF_FRAME.filter((rule) => rules.some((each) => plain(each) === plain(rule))).length;
+        const wrong = [
+            ...(right === RULES_OF_FRAME.length ? [] : [`${right} of ${RULES_OF_FRAME.length} rules`]),
+            ...(rules.length > right ? [`${rules.length - right} other rules`] : []),
+            ...Object.keys(hooks)
+                .filter((chain) => chainOf(text, chain).some((line) => /^type .* policy (?!accept;)/.test(line)))
+                .map((chain) => `another policy of ${chain}`),
+        ];
+        return [[TABLE, wrong.join(", ") || "1"]];
     },
-    set: () => [{ run: ["nft", FRAME] }],
+    set: (_key, _want, have) => {
+        const chains = (Object.keys(hooks) as Chain[]).filter((chain) => have?.includes(`policy of ${chain}`));
+        return [{ run: ["nft", [FRAME, ...chains.map(addChain)].join("; ")] }];
+    },
     unset: () => [{ run: ["nft", `delete table ${TABLE}`] }],
 };
 
@@ -69,36 +102,32 @@ const ip = (address: string) => (address.includes(":") ? "ip6" : "ip");
 
 const masquerade = namedRules<true>({
     chain: "postrouting_masquerade",
-    hook: "type nat hook postrouting priority srcnat",
     says: (key) => {
         const { source, destination } = parseMasqueradeKey(key);
         const to = destination === undefined ? "" : ` ${ip(source)} daddr ${destination}`;
         return `${ip(source)} saddr ${source}${to} masquerade`;
     },
-    hears: (rule) => (rule.endsWith(" masquerade") ? true : undefined),
+    hears: () => true,
 });
 
-/** Behind source NAT, where the answers of a redirected service have got the VIP back. */
 const mss = namedRules<number>({
     chain: "postrouting_mss",
-    hook: "type filter hook postrouting priority srcnat + 10",
     says: (key, size) => {
         const { address, port } = parseTrafficKey(key);
         const from = port === 0 ? "" : ` tcp sport ${port}`;
         return `${ip(address)} saddr ${address}${from} tcp flags & (syn|rst) == syn tcp option maxseg size set ${size}`;
     },
-    hears: (rule) => numberOf(/ tcp option maxseg size set (\d+)$/.exec(rule)?.[1]),
+    hears: (rule) => numberOf(/ (\d+)$/.exec(rule)?.[1]),
 });
 
 const redirect = namedRules<string>({
     chain: "prerouting_redirect",
-    hook: "type nat hook prerouting priority dstnat",
     says: (key, to) => {
         const { protocol, address, port } = parseTrafficKey(key);
         const what = port === 0 ? `meta l4proto ${protocol}` : `${protocol} dport ${port}`;
         return `${ip(address)} daddr ${address} ${what} dnat ${ip(address)} to ${to}`;
     },
-    hears: (rule) => / dnat ip6? to (\S+)$/.exec(rule)?.[1],
+    hears: (rule) => / (\S+)$/.exec(rule)?.[1],
 });
 
 /** `nft` as the program of our rules. */
@@ -114,21 +143,30 @@ export const nftables: Dialect = {
     redirect,
 };
 
-/** Rules that are each named by their comment, which is the key, in a chain that the first of them brings. */
-function namedRules<V>({ chain, hook, says, hears }: NamedRules<V>): Words<V> {
+/**
+ * Rules that are each named by their comment, which is the key, in a chain that the first of them brings. A rule by our
+ * name that says anything else differs, is replaced, and could be put back.
+ */
+function namedRules<V extends true | number | string>({ chain, says, hears }: NamedRules<V>): Words<V | Edited> {
     const named = /^(.*) comment "([^"]+)"$/;
-    const add = (key: string, want: V): string[] => [
+    const text = (key: string, value: V | Edited) => (isEdited(value) ? value.rule : says(key, value));
+    const add = (key: string, want: V | Edited): string[] => [
         "nft",
-        `add chain ${TABLE} ${chain} { ${hook}; policy accept; }; add rule ${TABLE} ${chain} ${says(key, want)} comment "${key}"`,
+        `${addChain(chain)}; add rule ${TABLE} ${chain} ${text(key, want)} comment "${key}"`,
     ];
     const remove = (key: string): Action => ({ script: REMOVE_RULE, words: [chain, key] });
     return {
         read: (probe) =>
-            chainOf(probe.section("nft"), chain).flatMap((line): [string, V][] => {
-                const [, rule = "", key = ""] = named.exec(line) ?? [];
-                const value = hears(rule);
-                return value === undefined ? [] : [[key, value]];
-            }),
+            chainOf(probe.section("nft"), chain)
+                .flatMap((line): [string, V | Edited][] => {
+                    const [, rule = "", key] = named.exec(line) ?? [];
+                    if (key === undefined) return [];
+                    const value = hears(plain(rule));
+                    const ours = value !== undefined && plain(says(key, value)) === plain(rule);
+                    return [[key, ours ? value : { rule: withoutCounters(rule) }]];
+                })
+                // Of several by one name the last one counts: one that is not ours.
+                .sort(([, a], [, b]) => Number(isEdited(a)) - Number(isEdited(b))),
         set: (key, want, have) => [...(have === undefined ? [] : [remove(key)]), { run: add(key, want) }],
         unset: (key) => [remove(key)],
         // The unit runs again when the network or the packet filter is reloaded, and not every reload takes rules away.
@@ -137,13 +175,52 @@ function namedRules<V>({ chain, hook, says, hears }: NamedRules<V>): Words<V> {
 }
 
 interface NamedRules<V> {
-    chain: string;
-    /** Where the chain hangs, without its policy. */
-    hook: string;
+    chain: Chain;
     /** The rule's text. */
     says(key: string, want: V): string;
-    /** Its value out of the text as `nft -n` prints it. */
+    /** Its value out of its plain text. */
     hears(rule: string): V | undefined;
+}
+
+function isEdited(value: true | number | string | Edited): value is Edited {
+    return typeof value === "object";
+}
+
+function withoutCounters(rule: string): string {
+    return rule.replace(/ packets \d+ bytes \d+/, "");
+}
+
+/**
+ * A rule in the one spelling that all that nft takes and prints for it comes to: addresses and networks as they are
+ * written by us, protocols by name, TCP flags as bits (`0x2 / 0x2,0x4` and `& (0x2 | 0x4) == 0x2` are one).
+ */
+function plain(rule: string): string {
+    return withoutCounters(rule)
+        .replace(/ tcp flags (\S{1,60}) \/ (\S{1,60})/, (_, value, mask) => ` tcp flags ${bits(value)}/${bits(mask)}`)
+        .replace(
+            / tcp flags & \(?([^()=]{1,60}?)\)? == (\S{1,60})/,
+            (_, mask, value) => ` tcp flags ${bits(value)}/${bits(mask)}`,
+        )
+        .replace(/meta l4proto (\{ [^{}]{1,60} \}|\S+)/g, (_, which: string) => `meta l4proto ${protocols(which)}`)
+        .replace(/ dnat ip6? to /, " dnat to ")
+        .split(" ")
+        .map((word) => networkOf(word) ?? word)
+        .join(" ");
+}
+
+const flags: Record<string, number> = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ecn: 64, cwr: 128 };
+
+function bits(text: string): number {
+    return text.split(/[|, ]+/).reduce((sum, each) => sum | (flags[each] ?? Number(each)), 0);
+}
+
+function protocols(text: string): string {
+    return text
+        .split(/[{}, ]+/)
+        .filter((each) => each !== "")
+        .map(protocolName)
+        .sort()
+        .join(",");
 }
 
 const ADD_ONCE = `

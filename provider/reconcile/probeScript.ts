@@ -204,6 +204,6 @@ lvs_inform() {
 # Devices that loading a module puts into every network namespace are nobody's doing.
 LVS_FALLBACK='/^net.ipv[46].conf.\\(tunl0\\|gre0\\|gretap0\\|erspan0\\|sit0\\|ip6tnl0\\|ip6gre0\\)./d'
 lvs_sum() {
-    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ expires [0-9]*sec//;s/ dynamic / /;s/ (size=[0-9]*)$//;$LVS_FALLBACK" "$1" | cksum
+    sed "s/^$LVS_NONCE //;/^  -> /s/ *[0-9]* *[0-9]* *$//;s/ *valid_lft .*//;s/ expires [0-9]*sec//;s/ dynamic / /;s/ (size=[0-9]*)$//;s/ packets [0-9]* bytes [0-9]*//;$LVS_FALLBACK" "$1" | cksum
 }
 `.trim();

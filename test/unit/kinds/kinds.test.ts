@@ -522,6 +522,21 @@ describe("nftables", () => {
         expect(read("table", { nft: less })).toEqual({ [TABLE]: "3 of 4 rules" });
     });
 
+    test("so is one whose rules or policies are others", () => {
+        const table = (from: string | RegExp, to: string) => read("table", { nft: nft.replace(from, to) })[TABLE];
+        expect(table(/(?=meta .* @marks4$)/m, "ip saddr 10.0.0.1 ")).toBe("3 of 4 rules, 1 other rules");
+        expect(table(/(?=\tmeta .* @marks4$)/m, "\tip saddr 10.0.0.1 drop\n\t")).toBe("1 other rules");
+        expect(table("priority -150; policy accept", "priority -150; policy drop")).toBe(
+            "another policy of prerouting_mark",
+        );
+        const policy = table("priority 100; policy accept", "priority 100; policy drop");
+        expect(policy).toBe("another policy of postrouting_masquerade");
+        expect(set("table", TABLE, "1", policy!)[0]).toMatch(
+            /; add chain inet pulumi_lvs postrouting_masquerade \{ type nat hook postrouting priority srcnat; policy accept; \}$/,
+        );
+        expect(set("table", TABLE, "1", "3 of 4 rules")).toEqual(set("table", TABLE, "1"));
+    });
+
     test("the frame flushes only its own chain of our own table, and makes nothing twice", () => {
         const [frame] = set("table", TABLE, "1");
         expect(frame).not.toMatch(/flush (ruleset|table)/);
@@ -561,6 +576,34 @@ describe("nftables", () => {
     const chain = (name: string, hook: string) =>
         `nft add chain inet pulumi_lvs ${name} { type ${hook}; policy accept; }; add rule inet pulumi_lvs ${name}`;
 
+    test.each([
+        ["ip saddr 10.0.0.0/8 masquerade", "ip saddr 203.0.113.9 masquerade"],
+        ["ip saddr 10.0.0.0/8 masquerade", "ip saddr 10.0.0.0/8 masquerade random"],
+        ["ip saddr 10.0.0.0/8 masquerade", "ip saddr 10.0.0.0/8 drop"],
+        ["ip saddr 10.0.0.0/8 masquerade", "ip saddr 10.0.0.0/8 ip daddr 10.9.9.9 masquerade"],
+    ])("masquerading that says another thing than its name is another rule: not %s, but %s", (from, to) => {
+        const key = "10.0.0.0/8 0.0.0.0/0";
+        const have = read("masquerade", { nft: nft.replace(from, to) })[key]!;
+        expect(have).toEqual({ rule: to });
+        expect(set("masquerade", key, true, have)).toEqual([
+            `script postrouting_masquerade ${key}`,
+            ...set("masquerade", key, true),
+        ]);
+    });
+
+    test("networks are compared as networks, however they are written", () => {
+        const rule = (text: string, key: string) =>
+            read("masquerade", { nft: nft.replace(/\t\tip saddr 10\.0.*\n/, `\t\t${text} comment "${key}"\n`) })[key];
+        for (const [text, key] of [
+            ["ip saddr 10.0.0.0/8 masquerade", "10.1.2.3/8 0.0.0.0/0"],
+            ["ip saddr 0.0.0.0/0 masquerade", "0.0.0.0/0 0.0.0.0/0"],
+            ["ip6 saddr ::/0 ip6 daddr ::192.0.2.1 masquerade", "::/0 ::c000:201/128"],
+            ["ip6 saddr 2001:db8:0:0:1::/127 masquerade", "2001:db8:0:0:1::1/127 ::/0"],
+        ] as const) {
+            expect([key, rule(text, key)]).toEqual([key, true]);
+        }
+    });
+
     test("masquerading names its rule by its networks, and leaves out a destination that is everything", () => {
         expect(set("masquerade", "10.0.0.0/8 0.0.0.0/0", true)).toEqual([
             `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"`,
@@ -594,6 +637,51 @@ describe("rules of a real server's own side", () => {
             "ipv6/udp/2001:db8::100/0": "2001:db8::21",
         });
         expect(read("masquerade", { nft })).toEqual({});
+    });
+
+    test.each([
+        ["mss", "ipv4/tcp/192.0.2.100/80", "ip saddr 192.0.2.100 tcp sport 80", "ip saddr 192.0.2.100 tcp sport 81"],
+        ["mss", "ipv4/tcp/192.0.2.100/80", "ip saddr 192.0.2.100", "ip saddr 192.0.2.101"],
+        ["mss", "ipv4/tcp/192.0.2.100/80", "0x2 / 0x2,0x4", "0x2 / 0x2,0x10"],
+        ["mss", "ipv6/tcp/2001:db8::100/0", "2001:db8::100 tcp", "2001:db8::100 tcp dport 80 tcp"],
+        ["redirect", "ipv4/tcp/192.0.2.100/80", "tcp dport 80", "udp dport 80"],
+        ["redirect", "ipv4/tcp/192.0.2.100/80", "ip daddr 192.0.2.100", "ip saddr 192.0.2.100"],
+        ["redirect", "ipv6/udp/2001:db8::100/0", "meta l4proto 17", "meta l4proto 6"],
+        ["redirect", "ipv6/udp/2001:db8::100/0", "dnat ip6", "counter packets 7 bytes 90 dnat ip6"],
+    ])(
+        "a %s by the name of %s that says %s otherwise is another: it differs, and is replaced",
+        (kind, key, from, to) => {
+            const want = read(kind, { nft })[key]!;
+            const line = nft.split("\n").find((each) => each.endsWith(`comment "${key}"`) && each.includes(from))!;
+            const other = line.replace(from, to);
+            const have = read(kind, { nft: nft.replace(line, other) })[key]!;
+            const text = other.trim().replace(/ packets 7 bytes 90| comment .*/g, "");
+            expect(have).toEqual({ rule: text });
+            expect(set(kind, key, want, have)).toEqual([...unset(kind, key, have), ...set(kind, key, want)]);
+            // An undo puts back what was found.
+            expect(set(kind, key, have, want)[1]).toContain(` ${text} comment "${key}"`);
+            // Beside ours, too.
+            for (const both of [`${line}\n${other}`, `${other}\n${line}`]) {
+                expect(read(kind, { nft: nft.replace(line, both) })[key]).toEqual({ rule: text });
+            }
+        },
+    );
+
+    test("what versions of nft print of one rule is one value", () => {
+        for (const flags of [
+            "0x2 / 0x2,0x4",
+            "& (0x2 | 0x4) == 0x2",
+            "& (syn | rst) == syn",
+            "syn / syn,rst",
+            "& 0x6 == 0x2",
+        ]) {
+            const key = "ipv4/tcp/192.0.2.100/80";
+            expect([flags, read("mss", { nft: nft.replaceAll("0x2 / 0x2,0x4", flags) })[key]]).toEqual([flags, 1440]);
+        }
+        const others = nft.replace("dnat ip to", "dnat to").replace("l4proto 17", "l4proto udp");
+        expect(read("redirect", { nft: others })).toEqual(read("redirect", { nft }));
+        const mapped = nft.replaceAll("2001:db8::21", "::192.0.2.21");
+        expect(read("redirect", { nft: mapped })["ipv6/udp/2001:db8::100/0"]).toBe("::c000:215");
     });
 
     test("a segment's size that changes replaces its rule, and at boot it is not added a second time", () => {
@@ -759,6 +847,13 @@ describe("what a hostile host says", () => {
         ["parameter", "zeros", (length) => ({ parameters: `ip_vs_ftp.ports ${",0".repeat(length / 2)}x` })],
         ["mark", "open maps", (length) => ({ nft: "\tmap marks4 {\n".repeat(length / 16) })],
         ["mark", "open elements", (length) => ({ nft: `\tmap marks4 {\n${"elements = {".repeat(length / 16)}\n\t}` })],
+        ...["mss", "table"].map((kind): [string, string, (length: number) => Record<string, string>] => [
+            kind,
+            "TCP flags",
+            (length) => ({
+                nft: `table inet pulumi_lvs {\n\tchain ${{ mss: "postrouting_mss", table: "prerouting_mark" }[kind]} {\n\t\t${"x tcp flags & ( == 2 / ".repeat(length / 24)} comment "k"\n`,
+            }),
+        ]),
         ["masquerade", "open comments", (length) => ({ nft: ' masquerade comment "'.repeat(length / 16) })],
         [
             "mark",
