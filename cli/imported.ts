@@ -3,6 +3,7 @@
  * the first `up` with `adopt` changes nothing there; whatever it would change, or the provider refuses, stands in
  * comments with the reason. The provider's own functions say which: schemas, checks, and the objects that are wanted.
  */
+import { keepers } from "../provider/checks/director";
 import { parseInputs } from "../provider/inputs/parse";
 import { defaultPort } from "../provider/inputs/service";
 import { kernelAddress } from "../provider/ipvs/address";
@@ -102,7 +103,10 @@ export function imported(name: string, state: HostState, realServers: readonly S
                 notes: places.get(key)!.notes,
                 obstacles: [],
             };
-            entry.obstacles = trial(virtualServiceResource, { ...entry.fields, director: reference }, [state]);
+            entry.obstacles =
+                director.obstacles.length > 0
+                    ? ["its director stands in comments"]
+                    : trial(virtualServiceResource, { ...entry.fields, director: reference }, [state]);
             return [key, entry];
         }),
     );
@@ -136,6 +140,10 @@ export function imported(name: string, state: HostState, realServers: readonly S
         services: [...serviceEntries.values()],
         realServers: joined(drafts, (key) => serviceEntries.get(key)?.name ?? slug(key)),
         notes: [
+            ...keepers(state.probe).map(
+                ({ who, exclude }) =>
+                    `WARNING: ${who} keeps this host's IPVS table: these may be its own services, and it removes every other one unless ${exclude} names its address.`,
+            ),
             ...checkerNotes(state, checking),
             ...foreign.notes,
             ...servers.notes.filter((_, index) => foreign.free.includes(parentOf(servers.taken[index]!))),

@@ -7,8 +7,8 @@ import { indented, member } from "./yaml";
 export type Hosts = Record<string, Fields>;
 
 /** What stands at the top of both: what `up` and `destroy` will do. */
-function heading({ notes, services, realServers }: Imported, source: string): string[] {
-    const aside = [...services, ...realServers].filter(({ obstacles }) => obstacles.length > 0).length;
+function heading({ notes, director, services, realServers }: Imported, source: string): string[] {
+    const aside = [director, ...services, ...realServers].filter(({ obstacles }) => obstacles.length > 0).length;
     return [
         `Made by \`lvs import\` of what the kernel of ${source} held.`,
         "",

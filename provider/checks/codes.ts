@@ -34,6 +34,7 @@ export const codes = {
     "LVS-FAMILY": error("preview", "a real server of another family than its service's"),
     "LVS-NOT-UNICAST": error("preview", "a VIP or a real server's address that is not one host's"),
     "LVS-WEIGHT-RANGE": warning("apply", "a weight that ipvsadm without Debian's patch refuses"),
+    "LVS-TABLE-KEPT": warning("apply", "a program of Kubernetes that keeps the same table"),
     "LVS-CHECKER": warning("apply", "a health checker that writes weights which are declared"),
     // Firewall marks.
     "LVS-MARK-TWICE": error("preview", "one address and port with two firewall marks"),

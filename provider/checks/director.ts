@@ -4,7 +4,8 @@ import { familyOf, isMulticast } from "../ipvs/address";
 import { isBefore, kernelGate } from "../ipvs/gates";
 import { defaults, limits, smallTabBits } from "../ipvs/limits";
 import { parseServiceKey, type ServiceIdentity } from "../ipvs/model";
-import { fact, lines } from "../kinds/probe";
+import { forwardingSettings } from "../kinds/forwarding";
+import { fact, lines, type Probe } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
 import { sameConnection } from "./ownSsh";
@@ -36,34 +37,43 @@ function servicesOf(inputs: DirectorInputs) {
     }));
 }
 
-/** The switches of the whole host: the setting of each, and the input that stands for it. */
-const switches = {
-    ipv4: { setting: "net.ipv4.ip_forward", input: "ipForward" },
-    ipv6: { setting: "net.ipv6.conf.all.forwarding", input: "ipv6Forward" },
-} as const;
+/** The inputs for the switches of the whole host. */
+const switches = { ipv4: "ipForward", ipv6: "ipv6Forward" } as const;
 
+/** A switch has one value, whichever of its names and its input say it. */
 function forwardingFindings(inputs: DirectorInputs): Finding[] {
     const { sysctls, masquerade } = inputs;
     const findings: Finding[] = [];
     const off = (value: string | undefined) => value?.trim() === "0";
     for (const family of ["ipv4", "ipv6"] as const) {
-        const { setting, input } = switches[family];
-        const [declared, value] = [inputs[input], sysctls?.[setting]];
-        if (declared !== undefined && value !== undefined && declared === off(value)) {
+        const input = switches[family];
+        const said = [
+            ...(inputs[input] === undefined
+                ? []
+                : [{ name: input, at: input, off: !inputs[input], value: inputs[input] }]),
+            ...forwardingSettings[family].flatMap((name) => {
+                const value = sysctls?.[name];
+                return value === undefined ? [] : [{ name, at: property(name), off: off(value), value }];
+            }),
+        ];
+        const [first] = said;
+        const other = said.find((each) => each.off !== first?.off);
+        if (first !== undefined && other !== undefined) {
             findings.push(
                 finding(
                     "LVS-FORWARD-TWICE",
-                    property(setting),
-                    `${input} is ${declared}, and ${setting} is ${value}: they are one switch`,
+                    other.at,
+                    `${first.name} is ${first.value}, and ${other.name} is ${other.value}: they are one switch`,
                 ),
             );
         }
-        const server = declared === false || off(value) ? natServer(inputs, family) : undefined;
-        if (server === undefined) continue;
+        const none = said.find((each) => each.off);
+        const server = none === undefined ? undefined : natServer(inputs, family);
+        if (none === undefined || server === undefined) continue;
         findings.push(
             finding(
                 "LVS-NAT-FORWARD",
-                declared === false ? input : property(setting),
+                none.at,
                 `${server} is reached by nat, which forwards packets: leave this out, or use another forwarding method`,
             ),
         );
@@ -142,7 +152,30 @@ function syncFindings({ sync }: DirectorInputs): Finding[] {
 
 /** What a director shows before anything is done there; its services apart. */
 export function directorHostFindings(inputs: DirectorInputs, view: HostView): Finding[] {
-    return [...unknownSettings(inputs.sysctls, view), ...connectionTable(inputs, view), ...reuseDelay(inputs, view)];
+    return [
+        ...unknownSettings(inputs.sysctls, view),
+        ...connectionTable(inputs, view),
+        ...reuseDelay(inputs, view),
+        ...keepers(view.probe).map(({ who, exclude }) =>
+            finding(
+                "LVS-TABLE-KEPT",
+                "",
+                `${who} keeps this host's IPVS table, and removes services that are not its own: name the addresses of yours in its ${exclude}, or use another host`,
+            ),
+        ),
+    ];
+}
+
+/** Programs of Kubernetes that keep the whole IPVS table, and the option that makes them leave networks alone. */
+const EXCLUDES: Record<string, string> = { "kube-proxy": "--ipvs-exclude-cidrs", "kube-router": "--excluded-cidrs" };
+
+/** Who takes the whole table of a host for its own. */
+export function keepers(probe: Probe): { who: string; exclude: string }[] {
+    return lines(probe, "facts").flatMap((line) => {
+        const who = /^keeper=(.+)$/.exec(line)?.[1] ?? "";
+        const exclude = EXCLUDES[who];
+        return exclude === undefined ? [] : [{ who, exclude }];
+    });
 }
 
 /** The table's size is taken when ip_vs is loaded, which a running table prevents. */

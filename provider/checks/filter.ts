@@ -57,7 +57,7 @@ function nftChains(view: HostView): Chain[] {
     for (const line of lines(view.probe, "input").map((each) => each.trim())) {
         const table = /^table (\S+) (\S+)/.exec(line);
         if (table !== null) [, family = "", name = ""] = table;
-        else if (line === "}") continue;
+        else if (line === "}" || line === "nat") continue;
         else if (line.includes(" hook input ")) {
             const isFilter = /^type filter hook input (?:device \S+ )?priority ([^;]+);/.exec(line);
             const late =
@@ -79,6 +79,7 @@ function iptablesChains(view: HostView): Chain[] {
     let tool = "";
     for (const line of lines(view.probe, "input.iptables")) {
         const policy = /^:INPUT (\S+)/.exec(line)?.[1];
+        if (line === "nat") continue;
         if (/^ip6?tables$/.test(line)) tool = line;
         else if (policy !== undefined) {
             const family = tool === "ip6tables" ? "ip6" : "ip";

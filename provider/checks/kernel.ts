@@ -8,6 +8,7 @@ import { vsSetting, vsSettings } from "../ipvs/sysctls";
 import type { Value } from "../kinds";
 import { fact, lines } from "../kinds/probe";
 import type { HostView } from "../kinds/want";
+import { keepers } from "./director";
 import { speaksArp } from "./host";
 import { ipvsadmOf } from "./ipvsadm";
 import { type ModuleRow, moduleRows, moduleState, moduleTrouble, optionOf } from "./modules";
@@ -92,6 +93,13 @@ export function checklist(view: HostView, asked: readonly Asked[] = []): Checkli
                     found: `${line.slice(8)} runs here: use \`vip.external\` and \`keepWeight\` for what it moves`,
                 }),
             ),
+        ...keepers(probe).map(
+            ({ who, exclude }): ChecklistItem => ({
+                item: "keeper of the IPVS table",
+                state: "ok",
+                found: `${who} runs here, and removes services that are not its own, unless its ${exclude} names them`,
+            }),
+        ),
         ...asked.flatMap((each) => askedItem(view, each)),
     ];
 }

@@ -1,8 +1,12 @@
 import { type Action, type Kind, ranks, type Value } from "./kind";
+import { lines, type Probe } from "./probe";
 import { interfaceSysctl, setElsewhere, sysctlKind, sysctlPath } from "./sysctl";
 
-/** Forwarding of one family; what was found keeps the settings of every interface that a switch of it resets. */
-type Forwarding = { on: boolean; interfaces?: Record<string, Record<string, string>> };
+/**
+ * Forwarding of one family; what was found keeps the settings of every interface that a switch of it resets, and `text`
+ * where the switch was neither 0 nor 1 (every other number is on).
+ */
+type Forwarding = { on: boolean; text?: string; interfaces?: Record<string, Record<string, string>> };
 
 /**
  * What a switch of the whole host moves on every interface: `forwarding` and `accept_redirects` are reset whenever it is
@@ -14,6 +18,12 @@ const moved: Record<string, string[]> = {
 };
 
 const master: Record<string, string> = { ipv4: "net.ipv4.ip_forward", ipv6: "net.ipv6.conf.all.forwarding" };
+
+/** The names of the switch; `conf.all.forwarding` of IPv4 is the same word of the kernel as `ip_forward`. */
+export const forwardingSettings: Record<"ipv4" | "ipv6", readonly string[]> = {
+    ipv4: [master["ipv4"]!, "net.ipv4.conf.all.forwarding"],
+    ipv6: [master["ipv6"]!],
+};
 
 /**
  * The host's forwarding switch, `ipv4` or `ipv6`. Writing it 1 and then 0 resets `forwarding` and with it
@@ -40,7 +50,8 @@ export const forwardingKind: Kind<Forwarding & Record<string, Value>> = {
                     continue;
                 interfaces[device] = { ...interfaces[device], [setting]: text };
             }
-            found.set(family, { on: value === "1", interfaces });
+            const text = value === "0" || value === "1" ? {} : { text: value };
+            found.set(family, { on: value !== "0", ...text, interfaces });
         }
         return found;
     },
@@ -49,34 +60,65 @@ export const forwardingKind: Kind<Forwarding & Record<string, Value>> = {
         ...(key === "ipv6" && want.on ? advertised(have) : []),
         { write: sysctlPath(master[key]!), text: want.on ? "1" : "0" },
     ],
-    boot: (key, want) => [
-        ...(key === "ipv6" && want.on ? [{ script: KEEP_ADVERTISEMENTS, words: [] }] : []),
-        { write: sysctlPath(master[key]!), text: want.on ? "1" : "0" },
-    ],
+    // A packet is forwarded by IPv4 if the interface that it came in by says so; by IPv6 the switch alone counts.
+    mend: (key, want, have, found, claimed) =>
+        key !== "ipv4" || !want.on
+            ? []
+            : Object.entries(have.interfaces ?? {})
+                  .filter(
+                      ([device, { forwarding }]) =>
+                          forwarding === "0" &&
+                          !(
+                              found.on &&
+                              (found.interfaces?.[device] ?? found.interfaces?.["default"])?.["forwarding"] === "0"
+                          ) &&
+                          !claimed({ kind: "sysctl", key: `net.ipv4.conf.${device}.forwarding` }),
+                  )
+                  .map(([device]) => ofInterface("ipv4", device, "forwarding", "1")),
     restore: (key, found, have) => [
-        { write: sysctlPath(master[key]!), text: found.on ? "1" : "0" },
+        { write: sysctlPath(master[key]!), text: found.text ?? (found.on ? "1" : "0") },
         ...Object.entries(found.interfaces ?? {})
             .filter(([device]) => have.interfaces?.[device] !== undefined)
             .flatMap(([device, settings]) =>
                 Object.entries(settings).map(([name, text]) => ofInterface(key as "ipv4" | "ipv6", device, name, text)),
             ),
     ],
-    stays: (key, probe) => setElsewhere(master[key]!, probe),
+    stays: (key, probe, found) =>
+        forwardingSettings[key as "ipv4" | "ipv6"]
+            .map((setting) => setElsewhere(setting, probe))
+            .find((why) => why !== undefined) ?? (found.on ? undefined : translatedElsewhere(key, probe)),
     describe: (key) => `${key} forwarding`,
 };
+
+/** Somebody else's address translation on the host, which forwards: a container network that came after us. */
+function translatedElsewhere(family: string, probe: Probe): string | undefined {
+    let table = "";
+    for (const line of [...lines(probe, "input"), ...lines(probe, "input.iptables")]) {
+        const name = /^table (\S+ \S+)|^ip6?tables$/.exec(line);
+        if (name !== null) table = name[1] ?? name[0];
+        else if (line === "nat" && (tablesOf[family] ?? []).includes(table.split(" ")[0]!)) {
+            return `the packet filter's "${table}" translates addresses of what the host forwards`;
+        }
+    }
+    return undefined;
+}
+
+/** What a table's name begins with whose rules concern a family. */
+const tablesOf: Record<string, string[]> = { ipv4: ["ip", "inet", "iptables"], ipv6: ["ip6", "inet", "ip6tables"] };
 
 function ofInterface(family: "ipv4" | "ipv6", device: string, name: string, text: string): Action {
     return { write: sysctlPath(interfaceSysctl(family, device.replaceAll("/", "."), name)), text };
 }
 
 function advertised(have: Forwarding | undefined): Action[] {
-    if (have === undefined || have.on) return [];
+    if (have === undefined) return [{ script: KEEP_ADVERTISEMENTS, words: [] }];
+    if (have.on) return [];
     return Object.entries(have.interfaces ?? {})
         .filter(([, { accept_ra, forwarding }]) => accept_ra === "1" && forwarding !== "1")
         .map(([device]) => ofInterface("ipv6", device, "accept_ra", "2"));
 }
 
-/** At boot the interfaces are those that are there then. One that forwards already has stopped listening: it stays so. */
+/** Where the interfaces are not known beforehand, as at boot. One that forwards already has stopped listening: it stays so. */
 const KEEP_ADVERTISEMENTS = `
 cd /proc/sys/net/ipv6/conf || exit 0
 for d in *; do

@@ -64,6 +64,11 @@ export interface Kind<V extends Value = Value> {
     satisfied?(want: V, have: V, key: string): boolean;
     /** What makes the object have this value, from what it is now (undefined: absent). */
     set(key: string, want: V, have: V | undefined): Action[];
+    /**
+     * What sets its parts right where the value is what is wanted, but parts of it are not as they were once it was set:
+     * drift, too. `found`: before anybody claimed it; `claimed`: whether somebody wants another object.
+     */
+    mend?(key: string, want: V, have: V, found: V, claimed: (place: Place) => boolean): Action[];
     /** What removes it; standing things, and settings that always have a value, have none. */
     unset?(key: string, have: V): Action[];
     /** What puts back the value that was found before anybody claimed it; default: `set`. */

@@ -3,9 +3,9 @@ import { lines } from "./probe";
 
 /**
  * A device that takes VIPs. Of a tunnel, `local`: the real server's own address; `csum`: GRE checksums, on both ends or on
- * none. `up`: only as found.
+ * none. `remote`: the only host that it takes packets of, and `up`: both only as found.
  */
-export type LinkValue = { type: string; local?: string; csum?: boolean; up?: boolean };
+export type LinkValue = { type: string; local?: string; remote?: string; csum?: boolean; up?: boolean };
 
 /**
  * A tunnel device that takes in what a director sends by `tun`, or a dummy device for VIPs. Tunnels are ours by name
@@ -23,12 +23,13 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
     satisfied: (want, have) =>
         want.type === have.type &&
         want.local === have.local &&
+        want.remote === have.remote &&
         (want.csum ?? false) === (have.csum ?? false) &&
         have.up === (want.up ?? true),
     set: (key, want, have) => {
         const parameters = [
             want.type,
-            ...(want.local === undefined ? [] : ["local", want.local, "remote", any(want.local)]),
+            ...(want.local === undefined ? [] : ["local", want.local, "remote", want.remote ?? any(want.local)]),
         ];
         if (want.type === "ip6tnl") parameters.splice(1, 0, "mode", "any");
         if (want.type === "gre" || want.type === "ip6gre") parameters.push(want.csum === true ? "csum" : "nocsum");
@@ -87,6 +88,8 @@ function parse(line: string): [string, LinkValue & Record<string, Value>][] {
     const up = /<[^>]*\bUP\b[^>]*>/.test(head);
     if (type === "dummy") return [[name, { type, up }]];
     const local = /\blocal (\S+)/.exec(rest)?.[1] ?? "any";
+    const remote = /\bremote (\S+)/.exec(rest)?.[1] ?? "any";
     const csum = /\bocsum\b/.test(rest) || /\bicsum\b/.test(rest) || /(?:^|\s)csum\b/.test(rest);
-    return [[name, { type, local, ...(csum ? { csum } : {}), up }]];
+    const one = remote !== "any" && remote !== "::";
+    return [[name, { type, local, ...(one ? { remote } : {}), ...(csum ? { csum } : {}), up }]];
 }

@@ -26,14 +26,17 @@ export const sysctlKind: Kind<string> = {
 
 /** Another file of the host that sets a setting too: it is not ours to put back. */
 export function setElsewhere(key: string, probe: Probe): string | undefined {
-    const line = lines(probe, "sysctl.d").find(
-        (each) =>
-            each
-                .slice(each.indexOf(":") + 1)
-                .split("=")[0]
-                ?.trim() === key,
-    );
+    const line = lines(probe, "sysctl.d").find((each) => {
+        const [name = "", value] = each.slice(each.indexOf(":") + 1).split("=");
+        return value !== undefined && fileKey(name) === key;
+    });
     return line === undefined ? undefined : `${line.slice(0, line.indexOf(":"))} sets it too`;
+}
+
+/** A name in sysctl.d(5): its first separator says which is meant, and a dash that a failure does not matter. */
+function fileKey(name: string): string {
+    const plain = name.trim().replace(/^-\s*/, "");
+    return /^[^.]*\//.test(plain) ? sysctlKey(plain) : plain;
 }
 
 /** `net/ipv4/conf/eth0.1/arp_ignore`, the path under /proc/sys, as a key. */

@@ -6,7 +6,7 @@ import { sameValue } from "../ipvs/model";
 import { isKind, kindOf, type Place, type Value } from "../kinds";
 import type { Want } from "../kinds/want";
 import { fileName, type LedgerFile, type Owner, stackOf } from "./ledger";
-import { addressOf, atRest, leaving, satisfied } from "./plan";
+import { addressOf, atRest, leaving, mending, satisfied } from "./plan";
 import { type HostState, holders, underMaintenance, valueAt } from "./state";
 
 export interface Identity extends Owner {
@@ -49,7 +49,8 @@ export function differences(host: string, identity: Identity, wants: Want[], sta
             there = true;
         const declared = declaredValue(state, identity, want);
         const value = leaving({ ...want, value: atRest(declared, rests) }, have);
-        if (satisfied(kind, key, value, have)) continue;
+        const right = satisfied(kind, key, value, have);
+        if (right && mending(state, wants, { kind, key, value }, have).length === 0) continue;
         drift[`${kind} ${key}`] = have ?? "absent";
         // A weight of 0 under maintenance is not what differs: beside it the declared one is shown.
         const resting = rests && have !== undefined && satisfied(kind, key, have, atRest(have));

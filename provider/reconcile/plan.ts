@@ -83,6 +83,23 @@ export function satisfied(kind: string, key: string, want: Value, have: Value | 
         : row.satisfied(want, have, key);
 }
 
+/** What sets parts of an object right whose value is what is wanted. `wants`: what else is wanted with it. */
+export function mending(
+    state: HostState,
+    wants: readonly Place[],
+    { kind, key, value }: ManagedObject,
+    have: Value | undefined,
+): Action[] {
+    const row = kindOf(kind);
+    if (row.mend === undefined || have === undefined) return [];
+    const claims = [...state.ledger.values()].flatMap((file) => file.claims);
+    const found = claims.find((claim) => sameplace(claim, { kind, key }))?.found;
+    if (found?.state !== "present") return [];
+    return row.mend(key, value, have, found.value, (place) =>
+        [...claims, ...wants].some((each) => sameplace(each, place)),
+    );
+}
+
 function sorted(value: Value): Value {
     if (Array.isArray(value)) return value.map(sorted);
     if (value === null || typeof value !== "object") return value;
@@ -461,6 +478,9 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; va
         have !== undefined && !satisfied(kind, key, value, have) && previous !== undefined && isOurs(previous, have)
             ? have
             : undefined;
+    const actions = satisfied(kind, key, value, have)
+        ? mending(state, all, { kind, key, value }, have)
+        : row.set(key, value, have);
     return {
         claim: {
             rank: row.rank(key),
@@ -472,9 +492,10 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; va
             command: bootCommand(kind, key, value),
         },
         value,
-        step: satisfied(kind, key, value, have)
-            ? undefined
-            : makeStep(kind, key, have, value, row.set(key, value, have), false, have === undefined ? "add" : "change"),
+        step:
+            actions.length === 0
+                ? undefined
+                : makeStep(kind, key, have, value, actions, false, have === undefined ? "add" : "change"),
     };
 }
 

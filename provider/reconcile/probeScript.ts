@@ -142,32 +142,36 @@ lvs_inform() {
     done
     # Where perl does not speak ARP, an arping of another make does not either.
     command -v perl >/dev/null 2>&1 || case $(arping -V 2>&1) in ${ARPING}) ;; *) echo "arping=other" ;; esac
-    for c in keepalived ldirectord; do
-        [ -e "/run/$c.pid" ] || [ -e "/run/$c/$c.pid" ] || [ -e "/var/run/$c.pid" ] || continue
-        echo "checker=$c"
+    for f in /run/keepalived.pid /run/keepalived/keepalived.pid /var/run/keepalived.pid; do
+        [ -e "$f" ] && echo "checker=keepalived" && break
     done
     for f in /run/checkers.pid /run/keepalived/checkers.pid /run/keepalived_checkers.pid; do
         [ -e "$f" ] && echo "checking=keepalived" && break
     done
-    for f in /run/ldirectord*.pid; do
-        [ -e "$f" ] && echo "checking=ldirectord" && break
+    # Named after its configuration: ldirectord.ldirectord.pid.
+    for f in /run/ldirectord*.pid /run/ldirectord/*.pid /var/run/ldirectord*.pid; do
+        [ -e "$f" ] && echo "checker=ldirectord" && echo "checking=ldirectord" && break
     done
+    # The devices that they put their addresses on; kube-proxy has one in its ipvs mode alone.
+    [ -e /sys/class/net/kube-ipvs0 ] && echo "keeper=kube-proxy"
+    [ -e /sys/class/net/kube-dummy-if ] && echo "keeper=kube-router"
     s="\${SSH_CONNECTION#* * }"
     [ -n "$s" ] && echo "ssh=$s" && echo "ssh.peer=\${SSH_CONNECTION%% *}"
     lvs_section route
     ip route show 2>/dev/null
     lvs_section route6
     ip -6 route show 2>/dev/null
+    # With the tables of others that translate addresses.
     lvs_section input
     if lvs_tables; then
-        timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table /p;/ hook input /,/^.}/p'
+        timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table inet pulumi_lvs /,/^}/d;/chain PULUMI-LVS-/,/^.}/d;/^table /p;/[[:space:]]\\(masquerade\\|[sd]nat \\)\\|"MASQUERADE"\\|"[SD]NAT"/{s/.*/nat/p;d;};/ hook input /,/^.}/p'
     fi
     if ! command -v nft >/dev/null 2>&1; then
         lvs_section input.iptables
         for p in iptables ip6tables; do
             lvs_listable $p || continue
             echo $p
-            timeout 3 $p-save 2>/dev/null | sed -n '/^[*]filter/,/^COMMIT/{/^:INPUT /p;/^-A INPUT /p;}'
+            timeout 3 $p-save 2>/dev/null | sed -n '/^-A PULUMI-LVS-/d;/^-A .* -j \\(MASQUERADE\\|[SD]NAT\\)/{s/.*/nat/p;d;};/^[*]filter/,/^COMMIT/{/^:INPUT /p;/^-A INPUT /p;}'
         done
     fi
     # By any look: what is built in would else seem to be missing.
@@ -195,7 +199,7 @@ lvs_inform() {
     p=$(command -v ipvsadm) && tr '\\000' '\\n' < "$p" | grep -aoE 'v[0-9]+\\.[0-9.]+ [0-9]{4}/[0-9]{2}/[0-9]{2}|${ipvsadmOptions.map(({ option }) => option).join("|")}' | sort -u
     ;; esac
     lvs_section sysctl.d
-    grep -sE '^[a-z]' /etc/sysctl.conf /etc/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf | sed 's/ *= */=/'
+    grep -sE '^ *-? *[a-z]' /etc/sysctl.conf /etc/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf | sed 's/ *= */=/'
     lvs_section mtu
     for d in /sys/class/net/*; do
         m=; read -r m 2>/dev/null < "$d/mtu" && echo "\${d##*/} $m"

@@ -12,6 +12,7 @@ import { addressKey } from "../kinds/address";
 import { BOOT_UNIT, bootValue } from "../kinds/boot";
 import { trafficKey } from "../kinds/dialect";
 import { filterWants } from "../kinds/filter";
+import { forwardingSettings } from "../kinds/forwarding";
 import { interfaceSysctl } from "../kinds/sysctl";
 import type { Finding, HostView, Want } from "../kinds/want";
 
@@ -24,7 +25,7 @@ export function directorBase(persistAcrossReboot: boolean | undefined): Want[] {
 
 /** A setting; the switches of forwarding are an object of their own, which remembers what they reset. */
 export function settingWant(key: string, value: string): Want {
-    const family = { "net.ipv4.ip_forward": "ipv4", "net.ipv6.conf.all.forwarding": "ipv6" }[key];
+    const family = (["ipv4", "ipv6"] as const).find((each) => forwardingSettings[each].includes(key));
     return family === undefined
         ? { kind: "sysctl", key, value }
         : { kind: "forwarding", key: family, value: { on: value.trim() !== "0" } };

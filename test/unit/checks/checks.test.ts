@@ -220,6 +220,28 @@ const raised: Case[] = [
         dir({ ipv6Forward: false, sysctls: { "net.ipv6.conf.all.forwarding": 1 } }),
     ],
     [
+        "LVS-FORWARD-TWICE",
+        'sysctls["net.ipv4.conf.all.forwarding"]',
+        dir({ ipForward: true, sysctls: { "net.ipv4.conf.all.forwarding": 0 } }),
+    ],
+    [
+        "LVS-FORWARD-TWICE",
+        'sysctls["net.ipv4.conf.all.forwarding"]',
+        dir({ sysctls: { "net.ipv4.ip_forward": 0, "net.ipv4.conf.all.forwarding": 1 } }),
+    ],
+    [
+        "LVS-NAT-FORWARD",
+        'sysctls["net.ipv4.conf.all.forwarding"]',
+        dir({
+            sysctls: { "net.ipv4.conf.all.forwarding": 0 },
+            virtualServices: {
+                "tcp/192.0.2.100:80": { vip: { external: true }, realServers: { "192.0.2.21": { forwarding: "nat" } } },
+            },
+        }),
+    ],
+    ["LVS-TABLE-KEPT", "", dir(), onLb(director(factsWith("keeper=kube-proxy")))],
+    ["LVS-TABLE-KEPT", "", dir(), onLb(director(factsWith("keeper=kube-router")))],
+    [
         "LVS-NAT-FORWARD",
         "ipv6Forward",
         inline(

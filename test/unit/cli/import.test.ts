@@ -156,6 +156,11 @@ test("beside keepalived VIPs are its own, weights are left to it, and the top sa
     expect(found.notes[0]).toMatch(/^WARNING: keepalived runs on this host/);
 });
 
+test("a cluster's proxy on the same table is told first", () => {
+    const { found } = of(WEB, { facts: ["keeper=kube-router"] });
+    expect(found.notes[0]).toMatch(/^WARNING: kube-router keeps this host's IPVS table.*--excluded-cidrs/);
+});
+
 test("what is the kernel's own is left out, and the rest of the whole host comes over", () => {
     expect(of(WEB).director.fields).toEqual({ connection: "lb1", adopt: true });
     const { director } = of(WEB.replace("-g", "-m"), {
@@ -219,6 +224,17 @@ describe("what cannot be declared stands in comments, with the reason", () => {
             expect(counted(await registered)).toBe(live);
             expect(text).toMatch(/(\/\/|#) 1 of the entries below stand in comments/);
         }
+    });
+
+    test("a director, with all that is on it, and what is written declares nothing", async () => {
+        const found = imported("lb1", directorOf(WEB, { timeouts: "Timeout (tcp tcpfin udp): 0 120 300" }));
+        expect(found.director.obstacles[0]).toMatch(/^timeouts\.tcp /);
+        expect([found.services, found.realServers].flat().map(({ obstacles }) => obstacles)).toEqual([
+            ["its director stands in comments"],
+            ["its service stands in comments"],
+        ]);
+        expect(await registeredBy(program(found, hosts, "lb1"))).toEqual([]);
+        await expect(registeredByTopology(topology(found, hosts, "lb1"))).rejects.toThrow(/at least one director/);
     });
 
     test("a real server of such a service too", () => {

@@ -109,6 +109,13 @@ esac
 `);
 });
 
+test("a host that takes router advertisements goes on taking them when it begins to forward IPv6", () => {
+    const text = scriptOf([state("Director", "lb1", { ...lb1, ipv6Forward: true })]);
+    const [before, after] = text.split("> /proc/sys/net/ipv6/conf/all/forwarding");
+    expect(before).toMatch(/echo 2 > "\$d\/accept_ra"/);
+    expect(after).toBeDefined();
+});
+
 test("what follows from a host's MTU is said to be assumed; what was asked for is not", () => {
     const tunnelled = (name: string, address: string, tunnel: object) =>
         state("RealServer", name, {

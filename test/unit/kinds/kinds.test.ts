@@ -102,6 +102,28 @@ describe("sysctl", () => {
         expect(kindOf("sysctl").stays!("net.ipv4.ip_forwar", probe, "0")).toBeUndefined();
         expect(kindOf("forwarding").stays!("ipv4", probe, { on: false })).toMatch(/9-x\.conf/);
     });
+
+    test.each([
+        ["net/ipv4/conf/eth0.100/forwarding=1", "net.ipv4.conf.eth0/100.forwarding"],
+        ["net.ipv4.conf.eth0/100.forwarding = 1", "net.ipv4.conf.eth0/100.forwarding"],
+        ["-net.ipv4.vs.conntrack=1", "net.ipv4.vs.conntrack"],
+        [" - net/ipv4/vs/conntrack=1", "net.ipv4.vs.conntrack"],
+    ])("a file may write %s for %s", (line, key) => {
+        const stays = (text: string) =>
+            kindOf("sysctl").stays!(key, probeOf({ "sysctl.d": `/etc/sysctl.d/9-x.conf:${text}\n` }), "0");
+        expect(stays(line)).toMatch(/9-x\.conf sets it too/);
+        // A dash without a value says that no pattern of another line sets it.
+        expect(stays(line.replace(/ ?=.*/, ""))).toBeUndefined();
+    });
+
+    test.each([
+        ["ipv4", "net/ipv4/ip_forward=1"],
+        ["ipv4", "-net.ipv4.conf.all.forwarding=1"],
+        ["ipv6", "net/ipv6/conf/all/forwarding=1"],
+    ])("the switch of %s that a file sets as %s stays", (family, line) => {
+        const probe = probeOf({ "sysctl.d": `/etc/sysctl.d/9-x.conf:${line}\n` });
+        expect(kindOf("forwarding").stays!(family, probe, { on: false })).toMatch(/9-x\.conf/);
+    });
 });
 
 describe("forwarding", () => {
@@ -163,8 +185,47 @@ describe("forwarding", () => {
             "1 > /proc/sys/net/ipv6/conf/eth2/forwarding",
             "1 > /proc/sys/net/ipv6/conf/eth2/accept_ra",
         ]);
-        expect(said(kindOf("forwarding").boot!("ipv6", { on: true })).at(-1)).toBe(on);
-        expect(said(kindOf("forwarding").boot!("ipv4", { on: true }))).toEqual(["1 > /proc/sys/net/ipv4/ip_forward"]);
+        // Of a host that nobody has seen, as at boot, the script itself says which interfaces.
+        expect(set("forwarding", "ipv6", { on: true })).toEqual(["script ", on]);
+        expect(set("forwarding", "ipv4", { on: true })).toEqual(["1 > /proc/sys/net/ipv4/ip_forward"]);
+    });
+
+    test("any number but 0 is on, and is given back as it was", () => {
+        const found = read("forwarding", { sysctl: "net/ipv4/ip_forward:2\n" })["ipv4"]!;
+        expect(found).toMatchObject({ on: true });
+        expect(kindOf("forwarding").satisfied!({ on: true }, found, "ipv4")).toBe(true);
+        expect(said(kindOf("forwarding").restore!("ipv4", found, { on: false }))).toEqual([
+            "2 > /proc/sys/net/ipv4/ip_forward",
+        ]);
+    });
+
+    test("an interface that ceased to forward is set right, one that did not when it was found or that somebody claims is not", () => {
+        const interfaces = { eth0: { forwarding: "0" }, "eth1/5": { forwarding: "0" }, eth2: { forwarding: "1" } };
+        const mended = (family: string, found: Value, claimed: string[] = []) =>
+            said(
+                kindOf("forwarding").mend!(family, { on: true }, { on: true, interfaces }, found, ({ key }) =>
+                    claimed.includes(key),
+                ),
+            );
+        const both = ["1 > /proc/sys/net/ipv4/conf/eth0/forwarding", "1 > /proc/sys/net/ipv4/conf/eth1.5/forwarding"];
+        // The switch sets all of them.
+        expect(mended("ipv4", { on: false, interfaces })).toEqual(both);
+        expect(mended("ipv4", { on: true, interfaces: { "eth1/5": { forwarding: "0" } } })).toEqual([both[0]]);
+        expect(mended("ipv4", { on: true, interfaces: { default: { forwarding: "0" } } })).toEqual([]);
+        expect(mended("ipv4", { on: false }, ["net.ipv4.conf.eth0.forwarding"])).toEqual([both[1]]);
+        expect(mended("ipv6", { on: false })).toEqual([]);
+    });
+
+    test("it stays on where somebody else translates addresses, in a table of the family, and was not on before", () => {
+        const stays = (family: string, sections: Record<string, string>, on = false) =>
+            kindOf("forwarding").stays!(family, probeOf(sections), { on });
+        const input = "table ip nat {\nnat\nnat\ntable ip6 filter {\n";
+        expect(stays("ipv4", { input })).toMatch(/"ip nat" translates addresses/);
+        expect(stays("ipv4", { input }, true)).toBeUndefined();
+        expect(stays("ipv6", { input })).toBeUndefined();
+        expect(stays("ipv6", { input: "table inet x {\nnat\n" })).toMatch(/inet x/);
+        expect(stays("ipv6", { "input.iptables": "iptables\nip6tables\nnat\n" })).toMatch(/ip6tables/);
+        expect(stays("ipv4", { "input.iptables": "iptables\n:INPUT ACCEPT [0:0]\nip6tables\nnat\n" })).toBeUndefined();
     });
 });
 
@@ -345,6 +406,14 @@ describe("tunnel devices", () => {
         expect(same({ type: "gre", local: "10.0.0.1", csum: true, up: false })).toBe(false);
         expect(same({ type: "gre", local: "10.0.0.1", up: true })).toBe(false);
         expect(same({ type: "gre", local: "10.0.0.2", csum: true, up: true })).toBe(false);
+        expect(same({ type: "gre", local: "10.0.0.1", remote: "10.9.9.9", csum: true, up: true })).toBe(false);
+    });
+
+    test("a tunnel that takes packets of one host alone is another", () => {
+        const link = (remote: string) =>
+            `${head("lvs-ipip-1")}\\    link/ipip 10.0.0.1 brd 0.0.0.0 \\    ipip any remote ${remote} local 10.0.0.1 ttl inherit `;
+        const found = (remote: string) => read("link", { link: link(remote) })["lvs-ipip-1"]!;
+        expect(found("10.9.9.9")).toEqual({ ...(found("any") as object), remote: "10.9.9.9" });
     });
 
     test("a dummy device is read, and made only where its module has not made it", () => {

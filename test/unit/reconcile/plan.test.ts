@@ -135,6 +135,21 @@ describe("one resource", () => {
         expect(made.notes.join()).toMatch(/x\.conf sets it too/);
     });
 
+    test("an interface that ceased to forward is one step, where its resource knows how it was found, and then none", () => {
+        const request = create({ wants: [want("forwarding", "ipv4", { on: true })] });
+        const up = carryOut(request, stateOf({ things: found }));
+        const off = { ipv4: { on: true, interfaces: { eth0: { forwarding: "0" } } } };
+        const worn = { ...up, objects: stateOf({ things: { ...found, forwarding: off } }).objects };
+        const made = plan({ ...request, creating: false }, worn);
+        expect(made.steps.map(({ actions }) => actions)).toEqual([
+            [{ write: "/proc/sys/net/ipv4/conf/eth0/forwarding", text: "1" }],
+        ]);
+        expect(plan({ ...request, creating: false }, written(made.next)).steps).toEqual([]);
+        // Found so, it is as it shall be.
+        expect(carryOut(request, { ...worn, ledger: new Map() }).ledger.size).toBe(1);
+        expect(plan(request, { ...worn, ledger: new Map() }).steps).toEqual([]);
+    });
+
     test("what our own leftovers say is not given back: boot unit, table and devices go with the last claim", () => {
         const leftovers: Things = {
             boot: { "pulumi-lvs.service": "1 2 3 4 disabled" },

@@ -194,6 +194,91 @@ describe("a script", () => {
         expect(host.probe().sum).toBe(second);
     });
 
+    promise("who else works on the host's IPVS table is read of the files and devices that they have", () => {
+        const facts = () =>
+            host
+                .probe()
+                .probe.section("facts")
+                .split("\n")
+                .filter((line) => /^(checker|checking|keeper)=/.test(line));
+        for (const [path, ...said] of [
+            ["run/keepalived.pid", "checker=keepalived"],
+            ["run/keepalived/checkers.pid", "checking=keepalived"],
+            ["run/ldirectord.ldirectord.pid", "checker=ldirectord", "checking=ldirectord"],
+            ["run/ldirectord.web.pid", "checker=ldirectord", "checking=ldirectord"],
+            ["sys/class/net/kube-ipvs0/mtu", "keeper=kube-proxy"],
+            ["sys/class/net/kube-dummy-if/mtu", "keeper=kube-router"],
+        ] as const) {
+            fresh();
+            expect(facts()).toEqual([]);
+            host.write(path, "1500\n");
+            expect(facts()).toEqual(said);
+        }
+    });
+
+    promise("sysctl.d is read in all its spellings, and which tables of others translate addresses", () => {
+        fresh();
+        host.write(
+            "etc/sysctl.d/9-x.conf",
+            "# net.ipv4.a=1\n;net.ipv4.b=1\nnet/ipv4/c = 1\n-net.ipv4.d=1\n - net.ipv4.e=1\n",
+        );
+        host.write("sys/module/nf_tables/x", "");
+        host.program(
+            "nft",
+            `[ "$*" = "list ruleset" ] || exit 0
+cat <<\\RULES
+table inet pulumi_lvs {
+	chain postrouting_masquerade {
+		ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"
+	}
+}
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		tcp dport 22 accept
+	}
+}
+table ip nat {
+	chain PULUMI-LVS-MASQUERADE {
+		ip saddr 10.0.0.0/8 counter packets 0 bytes 0 masquerade
+	}
+	chain DOCKER {
+		iifname "x" tcp dport 80 counter packets 1 bytes 2 dnat to 172.17.0.2:80
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr 172.17.0.0/16 xt target "MASQUERADE"
+	}
+}
+RULES`,
+        );
+        const { probe } = host.probe();
+        expect(
+            probe
+                .section("sysctl.d")
+                .trim()
+                .split("\n")
+                .map((line) => line.slice(line.indexOf(":") + 1)),
+        ).toEqual(["net/ipv4/c=1", "-net.ipv4.d=1", " - net.ipv4.e=1"]);
+        expect(
+            probe
+                .section("input")
+                .trim()
+                .split("\n")
+                .map((line) => line.trim()),
+        ).toEqual([
+            "table inet filter {",
+            "type filter hook input priority filter; policy drop;",
+            "tcp dport 22 accept",
+            "}",
+            "table ip nat {",
+            "nat",
+            "nat",
+        ]);
+        host.program("nft", `[ "$*" = "list ruleset" ] && printf 'table ip a {\\n\\tmasquerade\\n}\\n'`);
+        expect(host.probe().probe.section("input")).toContain("nat");
+    });
+
     promise("an IPv6 VIP is advertised; where perl cannot do that, each known neighbour is asked from it", async () => {
         fresh();
         const add = kindOf("address").set("eth0/2001:db8::100/128", { deprecated: true }, undefined);
