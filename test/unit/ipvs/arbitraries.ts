@@ -38,7 +38,7 @@ export const serviceKeys = fc.oneof(
     fc
         .record({
             protocol: fc.constantFrom(...protocols),
-            address: fc.oneof(ipv4, ipv6),
+            address: fc.oneof(ipv4, ipv6).filter(isUnicast),
             port: within(limits.servicePort),
         })
         .map(serviceKey),
