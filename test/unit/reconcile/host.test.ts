@@ -15,7 +15,8 @@ import {
     type Surroundings,
     update,
 } from "../../../provider/reconcile/lifecycle";
-import { plan, type Request } from "../../../provider/reconcile/plan";
+import { type Plan, plan, type Request } from "../../../provider/reconcile/plan";
+import type { HostState } from "../../../provider/reconcile/state";
 import type { Connection } from "../../../provider/ssh/connection";
 import { ConnectionError } from "../../../provider/ssh/errors";
 import { Sandbox } from "./sandbox";
@@ -186,6 +187,19 @@ test("an answer that was lost after everything was done is found out, and nothin
         .filter((line) => /^ipvsadm (-R|-A)/.test(line));
     expect(adds).toHaveLength(1);
     expect(sandbox().read("state/table").match(/^[SD]/gm)).toHaveLength(2);
+});
+
+test("a damaged ledger file that is to go is something to do, though nothing else is", async () => {
+    await submit(host(), create("a", web(1)));
+    const [name = ""] = sandbox().ledger;
+    sandbox().write(`var/lib/pulumi-lvs/${name}`, "damaged\n");
+    const nothing = requestOf({ phase: "delete", id: "b" });
+    const forget = (state: HostState): Plan => ({
+        ...plan(nothing, { ...state, unreadable: new Map() }),
+        afterwards: new Map([[name, undefined]]),
+    });
+    await host().submit({ says: "forget", settings: [], groups, plan: forget });
+    expect(sandbox().ledger).toEqual([]);
 });
 
 test("a script that never left is an error, and the host is as it was", async () => {
