@@ -4,6 +4,7 @@ import { bootKind } from "./boot";
 import { markKind, masqueradeKind, mssKind, redirectKind, tableKind } from "./filter";
 import { forwardingKind } from "./forwarding";
 import { fouKind } from "./fou";
+import { hopKind } from "./hop";
 import { destinationKind, serviceKind, syncKind, timeoutKind } from "./ipvs";
 import type { Kind } from "./kind";
 import { linkKind } from "./link";
@@ -20,6 +21,7 @@ export const kinds: readonly Kind[] = [
     fouKind,
     linkKind,
     routeKind,
+    hopKind,
     tableKind,
     markKind,
     masqueradeKind,

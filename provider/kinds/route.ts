@@ -48,7 +48,7 @@ function cuttingOff(key: string, probe: Probe, have: string, found: string | und
 }
 
 /** The addresses of a host; none where it does not say. */
-function heldAddresses(probe: Probe): (string | undefined)[] {
+export function heldAddresses(probe: Probe): (string | undefined)[] {
     return [...addressKind.read(probe).keys()].map((each) => parseAddressKey(each).address.split(/[/ ]/)[0]);
 }
 

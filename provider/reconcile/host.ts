@@ -169,7 +169,7 @@ export class Host {
      * Waits until the connections that these real servers have now are over, outside the lock, at most so many seconds
      * after the first attempt. To wait is a courtesy: where the host does not answer, the work goes on and meets that.
      */
-    async outlast(keys: string[], seconds: number): Promise<void> {
+    async outlast(keys: string[], seconds: number): Promise<boolean> {
         for (let slice = 0; slice <= seconds / WAIT_SLICE + 1; slice++) {
             const script = renderOutlast(keys, seconds, WAIT_SLICE);
             let said = "";
@@ -181,11 +181,12 @@ export class Host {
                 continue;
             }
             const [left = 0, more = 0] = said.split(" ").map(Number);
-            if (left === 0) return;
+            if (left === 0) return true;
             const what = `${this.name}: ${keys.join(", ")}: ${left} connections that began by the former forwarding method`;
             this.options.say(more > 0 ? `${what} go on, at most ${more} s more` : `${what} are cut off`);
-            if (more <= 0) return;
+            if (more <= 0) return false;
         }
+        return false;
     }
 
     private wantToSee(keys: string[], wanted: readonly Group[]): boolean {

@@ -5,6 +5,7 @@
 
 import { sameValue } from "../ipvs/model";
 import { type Group, kindOf, type Value } from "../kinds";
+import { hopWants } from "../kinds/hop";
 import { isSameHost } from "../kinds/probe";
 import type { Part } from "../kinds/want";
 import type { Connection } from "../ssh/connection";
@@ -124,9 +125,9 @@ export async function update(
                 !former.parts.some(
                     (old) => hostOf(old, around) === hostOf(part, around) && old.wants(state).length > 0,
                 );
-            const phase =
-                part.role === "director" && !isNew() && turned(former.parts, part).length === 0 ? "all" : "claim";
-            const work = () => carryOut(doing, part, phase, isNew, formerly);
+            const turning = turned(former.parts, part);
+            const phase = part.role === "director" && !isNew() && turning.size === 0 ? "all" : "claim";
+            const work = () => carryOut(doing, bridged(part, turning), phase, isNew, formerly);
             // The director must hear of a change though the real server is dead. A host that it never had is no dead one.
             const mayBeDead =
                 part.role === "realServer" && former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
@@ -134,16 +135,21 @@ export async function update(
             const outcome = mayBeDead ? await forgiving(around, part, work, undone(part)) : await work();
             if (outcome !== undefined) outcomes.set(part, outcome);
         }
-        if ([...outcomes.values()].some(({ pending }) => pending > 0)) {
-            for (const part of parts) {
-                const keys = turned(former.parts, part);
-                const seconds = Math.max(0, ...keys.map((key) => drainOf(part, key)));
-                if (seconds > 0) await hostOf(part, around).outlast(keys, seconds);
+        /** Real servers whose former connections are not over yet. */
+        const lasting = new Map<HostPart, ReadonlyMap<string, Ways>>();
+        const turning = parts.map((part) => ({ part, keys: turned(former.parts, part) }));
+        const waits = turning.some(({ keys }) => bridges(keys).length > 0);
+        if (waits || [...outcomes.values()].some(({ pending }) => pending > 0)) {
+            for (const { part, keys } of turning) {
+                const seconds = Math.max(0, ...[...keys.keys()].map((key) => drainOf(part, key)));
+                if (seconds > 0 && !(await hostOf(part, around).outlast([...keys.keys()], seconds)))
+                    lasting.set(part, keys);
             }
         }
-        for (const part of [...parts].reverse()) {
-            if ((outcomes.get(part)?.pending ?? 0) > 0)
-                outcomes.set(part, await carryOut(doing, part, "all", false, formerly));
+        for (const { part, keys } of [...turning].reverse()) {
+            if ((outcomes.get(part)?.pending ?? 0) === 0 && bridges(keys).length === 0) continue;
+            const rest = bridged(part, lasting.get(part) ?? new Map());
+            outcomes.set(part, await carryOut(doing, rest, "all", false, formerly));
         }
         for (const old of [...former.parts].reverse()) {
             const sameHost = parts.find((part) => hostOf(old, around) === hostOf(part, around));
@@ -171,27 +177,41 @@ function undone(part: HostPart): string {
     return `Not done there: ${wants.join(", ") || "nothing"}; the next update tries again.`;
 }
 
+/** A real server's former and new forwarding method. */
+type Ways = readonly [string, string];
+
 /**
  * Real servers that get their packets another way from now on. Connections that are there go on by the old way, so what
  * that needs (VIP, tunnel, forwarding) is taken down only after them.
  */
-function turned(former: HostPart[], part: HostPart): string[] {
-    if (part.role !== "director") return [];
-    const way = ({ value }: { value: Value }): Value => {
-        const { forwarding, tunnel } = value as Record<string, Value>;
-        return [forwarding ?? null, tunnel ?? null];
-    };
+function turned(former: HostPart[], part: HostPart): Map<string, Ways> {
+    if (part.role !== "director") return new Map();
     const before = former.filter(({ role }) => role === "director").flatMap((old) => old.wants(undefined));
-    return part
-        .wants(undefined)
-        .filter(({ kind }) => kind === "destination")
-        .filter((want) =>
-            before.some(
-                ({ kind, key, value }) =>
-                    kind === want.kind && key === want.key && !sameValue(way({ value }), way(want)),
-            ),
-        )
-        .map(({ key }) => key);
+    return new Map(
+        part.wants(undefined).flatMap((want): [string, Ways][] => {
+            if (want.kind !== "destination") return [];
+            const old = before.find(({ kind, key }) => kind === want.kind && key === want.key);
+            if (old === undefined || sameValue(wayOf(old), wayOf(want))) return [];
+            return [[want.key, [wayOf(old)[0], wayOf(want)[0]]]];
+        }),
+    );
+}
+
+function wayOf({ value }: { value: Value }): [string, Value] {
+    const { forwarding, tunnel } = value as Record<string, Value>;
+    return [String(forwarding), tunnel ?? null];
+}
+
+/** Those that have connections by dr and by another method for a while. */
+function bridges(turning: ReadonlyMap<string, Ways>): string[] {
+    return [...turning].filter(([, ways]) => ways.includes("dr")).map(([key]) => key);
+}
+
+/** A director with the routes by which dr and another method get along. */
+function bridged(part: HostPart, turning: ReadonlyMap<string, Ways>): HostPart {
+    const keys = bridges(turning);
+    if (keys.length === 0) return part;
+    return { ...part, wants: (view) => [...part.wants(view), ...hopWants(keys, view)] };
 }
 
 /** Releases what the resource claims, on the director first. */

@@ -10,6 +10,7 @@
 import { ipvsadmOptions } from "../ipvs/gates";
 import { ARPING } from "../kinds/address";
 import { bootProbe, LEDGER_DIRECTORY } from "../kinds/bootFiles";
+import { HOP_PROTOCOL } from "../kinds/hop";
 import { CHAINS, FAILED } from "../kinds/iptables";
 import { ipvsListings } from "../kinds/ipvs";
 import { DEVICE_PREFIX } from "../kinds/kind";
@@ -107,6 +108,9 @@ lvs_probe() {
     ip -4 -o route show default 2>/dev/null
     lvs_section route6.default
     ip -6 -o route show default 2>/dev/null
+    lvs_section route.hops
+    ip -4 route show proto ${HOP_PROTOCOL} 2>/dev/null
+    ip -6 route show proto ${HOP_PROTOCOL} 2>/dev/null
     lvs_section route.up
     ip -o link show up 2>/dev/null | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'
     ;; esac

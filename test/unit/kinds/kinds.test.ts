@@ -447,6 +447,17 @@ describe("tunnel devices", () => {
     });
 });
 
+test("a real server's own route is read by our protocol's number, and set and removed by its family", () => {
+    const sections = {
+        "route.hops":
+            "192.0.2.21 via 192.0.2.21 dev eth0 onlink\n192.0.2.0/24 via 192.0.2.1 dev eth0\n2001:db8::21 via 2001:db8::21 dev eth0 metric 1024 onlink pref medium\n",
+    };
+    expect(read("hop", sections)).toEqual({ "192.0.2.21": true, "2001:db8::21": true });
+    expect(set("hop", "2001:db8::21", true)).toEqual(["script 2001:db8::21 -6"]);
+    expect(unset("hop", "192.0.2.21")).toEqual(["ip -4 route del 192.0.2.21 via 192.0.2.21 proto 147"]);
+    expect(said(kindOf("hop").boot!("192.0.2.21", true))).toEqual([]);
+});
+
 describe("default routes", () => {
     const v4 = "ipv4/default";
     const v6 = "ipv6/default";

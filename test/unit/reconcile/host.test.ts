@@ -1,7 +1,7 @@
 /** The queue of a host over real scripts: what joins, what waits, what is taken back. Only SSH is left out. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Group } from "../../../provider/kinds";
+import type { Group, Value } from "../../../provider/kinds";
 import { defaultRoute } from "../../../provider/kinds/route";
 import type { Want } from "../../../provider/kinds/want";
 import { LeftBehind } from "../../../provider/reconcile/errors";
@@ -558,6 +558,63 @@ describe("over several hosts", () => {
         host.write("state/active", "");
         await going;
         expect(host.read("state/table")).toBe("");
+    });
+
+    test.each([
+        ["are over", 60, ""],
+        ["outlive their time", 1, "192.0.2.21 via 192.0.2.21 dev eth0 onlink \n"],
+    ])(
+        "while connections by dr and by nat share a real server the director has a route to it, until they %s",
+        async (_, drain, afterwards) => {
+            const [, , dir] = names();
+            const host = sandboxes.get(dir)!;
+            host.write("state/networks", "192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.10\n");
+            const rule = (way: string) => {
+                const wants = [
+                    want("service", SERVICE, service()),
+                    want("destination", serverKey("192.0.2.21"), destination(1, way)),
+                ];
+                return [{ ...part(dir, wants), drain }];
+            };
+            const hops = () => host.read("state/hops");
+            await createResource(identity, rule("nat"), manner, around());
+            const conn = "proc/net/ip_vs_conn";
+            host.write(conn, "TCP C0000201 D431 C0000264 0050 C0000215 0050 ESTABLISHED 9\n");
+            const going = update(identity, { identity, parts: rule("nat") }, rule("dr"), manner, around());
+            await until(() => host.list("run/pulumi-lvs").some((name) => name.startsWith("outlast.")));
+            expect([hops(), host.read("state/table")]).toEqual([
+                "192.0.2.21 via 192.0.2.21 dev eth0 onlink \n",
+                expect.stringMatching(/ -g /),
+            ]);
+            if (drain > 1) host.write(conn, "");
+            await going;
+            expect(hops()).toBe(afterwards);
+            // What outlived its time is given back by the next change, at the latest with the resource.
+            host.write(conn, "");
+            await removeResource(identity, rule("dr"), manner, around());
+            expect([hops(), host.read("state/table")]).toEqual(["", ""]);
+        },
+    );
+
+    test("a real server by tun that was by nat, and one behind a router, need no route", async () => {
+        const [, , dir] = names();
+        const host = sandboxes.get(dir)!;
+        host.write("state/networks", "10.0.0.0/8 dev eth0 scope link\n");
+        const rule = (way: string) => {
+            const wants = [
+                want("service", SERVICE, service()),
+                want("destination", serverKey("192.0.2.21"), {
+                    ...(destination(1, way) as Record<string, Value>),
+                    tunnel: way === "tun" ? { type: "ipip", port: null, checksum: "none" } : null,
+                }),
+            ];
+            return [{ ...part(dir, wants), drain: 60 }];
+        };
+        await createResource(identity, rule("nat"), manner, around());
+        await update(identity, { identity, parts: rule("nat") }, rule("dr"), manner, around());
+        host.write("state/networks", "192.0.2.0/24 dev eth0 scope link\n");
+        await update(identity, { identity, parts: rule("nat") }, rule("tun"), manner, around());
+        expect(host.read("state/hops")).toBe("");
     });
 
     test("the gateway of a former nat stays until its connections are over, in the update that takes it away", async () => {

@@ -241,6 +241,10 @@ case "$*" in
 "-o link show dev "*) case " $(cat $R/state/down 2>/dev/null) " in *" $5 "*) ;; *) echo "2: $5: <UP>" ;; esac ;;
 "addr change "*) ;;
 "-6 neigh show dev "*) echo "fe80::1 lladdr 02:00:00:00:00:01 router STALE"; echo "2001:db8::9 FAILED" ;;
+"-4 route show proto 147") cat $R/state/hops 2>/dev/null ;;
+"-4 -o route get "*) echo "$5 dev eth0 src 10.0.0.9 uid 0" ;;
+"-4 route add "*" onlink proto 147") echo "$4 via $6 dev $8 onlink " >> $R/state/hops ;;
+"-4 route del "*" proto 147") grep -q "^$4 via $6 " $R/state/hops || exit 2; sed -i "/^$4 /d" $R/state/hops ;;
 "route show") cat $R/state/route $R/state/networks 2>/dev/null ;;
 "-4 -o route show default") cat $R/state/route 2>/dev/null ;;
 "-6 -o route show default") cat $R/state/route6 2>/dev/null ;;
