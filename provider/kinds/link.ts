@@ -33,8 +33,11 @@ export const linkKind: Kind<LinkValue & Record<string, Value>> = {
         ];
         if (want.type === "ip6tnl") parameters.splice(1, 0, "mode", "any");
         if (want.type === "gre" || want.type === "ip6gre") parameters.push(want.csum === true ? "csum" : "nocsum");
-        const verb = have !== undefined && have.type === want.type ? "change" : "add";
-        const replaced = have !== undefined && have.type !== want.type ? [{ run: ["ip", "link", "del", key] }] : [];
+        // Over IPv4 the kernel does not let a device that takes packets of one host take those of all (tried on 6.1).
+        const fixed = !want.type.startsWith("ip6") && want.remote !== have?.remote;
+        const other = have !== undefined && (have.type !== want.type || fixed);
+        const verb = have === undefined || other ? "add" : "change";
+        const replaced = other ? [{ run: ["ip", "link", "del", key] }] : [];
         const make =
             want.type === "dummy"
                 ? { script: ADD_ONCE, words: [key, "ip", "link", "add", key, "type", "dummy"] }

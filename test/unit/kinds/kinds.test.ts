@@ -414,6 +414,15 @@ describe("tunnel devices", () => {
             `${head("lvs-ipip-1")}\\    link/ipip 10.0.0.1 brd 0.0.0.0 \\    ipip any remote ${remote} local 10.0.0.1 ttl inherit `;
         const found = (remote: string) => read("link", { link: link(remote) })["lvs-ipip-1"]!;
         expect(found("10.9.9.9")).toEqual({ ...(found("any") as object), remote: "10.9.9.9" });
+        const done = (type: string, local: string) =>
+            set("link", "lvs-1", { type, local }, { type, local, remote: "x", up: true }).map((line) => line.trim());
+        expect(done("ipip", "10.0.0.1")).toEqual([
+            "ip link del lvs-1",
+            "ip link add lvs-1 type ipip local 10.0.0.1 remote any",
+            "ip link set lvs-1 up",
+            "script",
+        ]);
+        expect(done("ip6tnl", "fd00::1")[0]).toBe("ip link change lvs-1 type ip6tnl mode any local fd00::1 remote ::");
     });
 
     test("a dummy device is read, and made only where its module has not made it", () => {
