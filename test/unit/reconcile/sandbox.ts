@@ -90,9 +90,11 @@ export class Sandbox {
         );
         this.setting("net/ipv4/ip_forward", "0");
         for (const device of ["all", "default", "lo", "eth0"]) {
-            for (const name of ["forwarding", "accept_redirects", "rp_filter", "arp_ignore", "arp_announce"]) {
+            for (const name of ["accept_redirects", "rp_filter", "arp_ignore", "arp_announce"]) {
                 this.setting(`net/ipv4/conf/${device}/${name}`, "0");
             }
+            // As they are once the switch is on: here is no kernel that moves them with it.
+            this.setting(`net/ipv4/conf/${device}/forwarding`, "1");
         }
     }
 
