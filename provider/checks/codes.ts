@@ -57,6 +57,7 @@ export const codes = {
     "LVS-NO-VIP": error("apply", "a VIP that nobody brings to the director"),
     "LVS-VIP-TWICE": error("preview", "one VIP on two directors"),
     "LVS-INPUT-DROP": warning("apply", "a packet filter that drops what arrives for the service"),
+    "LVS-FORWARD-DROP": warning("apply", "a packet filter that drops the answers of nat"),
     // Director and real server.
     "LVS-DR-ROUTE": warning("apply", "dr to a real server behind a router"),
     "LVS-LOOP": warning("apply", "two directors that are each other's real servers"),

@@ -83,11 +83,16 @@ export function realServerDirectorFindings(inputs: RealServerInputs, view: HostV
     const service = serviceOn(view, id);
     const vips = vipsOf(inputs.service);
     const { forwarding } = destinationValue(inputs);
+    const port = inputs.port ?? defaultPort(id);
     const drain = inputs.drain?.timeout ?? (inputs.weight === 0 ? 0 : defaults.drain);
     const beside = serversOnHost(view, serviceKey(id)).filter(({ address }) => address !== inputs.address);
     return [
         ...byService(service, inputs, drain),
-        ...ruleOnHost(id, service, vips, inputs.address, inputs, view, { at: "", sysctls: undefined, placed: false }),
+        ...ruleOnHost(id, service, vips, { address: inputs.address, port }, inputs, view, {
+            at: "",
+            sysctls: undefined,
+            placed: false,
+        }),
         ...drainFindings(id, service, drain, "drain.timeout", view, undefined),
         ...loopFindings([...beside, { address: inputs.address, forwarding }], "address", view, undefined),
     ];

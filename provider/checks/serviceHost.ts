@@ -18,7 +18,7 @@ import { ruleOn } from "../kinds/filter";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
-import { inputFindings } from "./filter";
+import { forwardFindings, inputFindings } from "./filter";
 import { isLocal, mtuOf, placesOf, routesTo } from "./network";
 import { sameConnectionOn } from "./ownSsh";
 import { inlineDrain, inlineServers, refusedClients, shadowed, thresholdFindings } from "./service";
@@ -54,8 +54,8 @@ export function serviceOnHost(id: ServiceIdentity, fields: InlineService, view: 
             view,
             sysctls,
         ),
-        ...servers.flatMap(({ address, fields: server, at: place }) =>
-            ruleOnHost(id, service, vips, address, server, view, { ...given, at: place }),
+        ...servers.flatMap(({ address, port, fields: server, at: place }) =>
+            ruleOnHost(id, service, vips, { address, port }, server, view, { ...given, at: place }),
         ),
     ];
 }
@@ -65,7 +65,7 @@ export function ruleOnHost(
     id: ServiceIdentity,
     service: ServiceValue | undefined,
     vips: string[],
-    address: string,
+    { address, port }: { address: string; port: number },
     fields: InlineRealServer,
     view: HostView,
     given: Given,
@@ -77,6 +77,9 @@ export function ruleOnHost(
         ...weightFindings(fields, view, at),
         ...(drained && service?.persistence != null ? pinned(below(at, "weight"), view, sysctls) : []),
         ...(value.forwarding === "dr" ? routeFindings(address, view, at) : []),
+        ...(value.forwarding === "nat" && !isLocal(view, address)
+            ? forwardFindings(id, address, port, view, below(at, "forwarding"))
+            : []),
         ...(value.tunnel !== null && isLocal(view, address) ? [localTunnel(address, at)] : []),
         ...(value.tunnel === null || isLocal(view, address)
             ? []

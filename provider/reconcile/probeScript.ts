@@ -165,17 +165,18 @@ lvs_inform() {
     ip route show 2>/dev/null
     lvs_section route6
     ip -6 route show 2>/dev/null
-    # With the tables of others that translate addresses.
+    # With the chains that others jump to, and a word for each rule that translates addresses. The elements of sets, and the
+    # chains of tables that do nothing else, may be thousands of lines.
     lvs_section input
     if lvs_tables; then
-        timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table inet pulumi_lvs /,/^}/d;/chain PULUMI-LVS-/,/^.}/d;/^table /p;/[[:space:]]\\(masquerade\\|[sd]nat \\)\\|"MASQUERADE"\\|"[SD]NAT"/{s/.*/nat/p;d;};/ hook input /,/^.}/p'
+        timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table inet pulumi_lvs /,/^}/d;/chain PULUMI-LVS-/,/^.}/d;/^table /p;/ct status /!{/[[:space:]]\\(masquerade\\|[sd]nat \\)\\|"MASQUERADE"\\|"[SD]NAT"/{s/.*/nat/p;d;};};10000,$d;/^table [a-z0-9]* nat {/,/^}/d;/^table [a-z0-9]* raw {/,/^}/d;/^.set /,/^.}/d;/^.map /,/^.}/d;/^table /d;p'
     fi
     if ! command -v nft >/dev/null 2>&1; then
         lvs_section input.iptables
         for p in iptables ip6tables; do
             lvs_listable $p || continue
             echo $p
-            timeout 3 $p-save 2>/dev/null | sed -n '/^-A PULUMI-LVS-/d;/^-A .* -j \\(MASQUERADE\\|[SD]NAT\\)/{s/.*/nat/p;d;};/^[*]filter/,/^COMMIT/{/^:INPUT /p;/^-A INPUT /p;}'
+            timeout 3 $p-save 2>/dev/null | sed -n '/^-A PULUMI-LVS-/d;/^-A .* -j \\(MASQUERADE\\|[SD]NAT\\)/{s/.*/nat/p;d;};/^[*]filter/,/^COMMIT/{/^[*]/d;p;}'
         done
     fi
     # By any look: what is built in would else seem to be missing.

@@ -36,7 +36,7 @@ const dns = { ...web, protocol: "udp", port: 53 };
 
 /** The chain INPUT of a host that has iptables alone. */
 const input = (policy: string, ...rules: string[]) => ({
-    "input.iptables": `iptables\n:INPUT ${policy} [1:2]\n${rules.map((rule) => `-A INPUT ${rule}\n`).join("")}ip6tables\n:INPUT DROP [0:0]\n`,
+    "input.iptables": `iptables\n:INPUT ${policy} [1:2]\n${rules.map((rule) => `-A INPUT ${rule}\n`).join("")}COMMIT\nip6tables\n:INPUT DROP [0:0]\nCOMMIT\n`,
 });
 const dir = (inputs: Inputs = {}) => [directorResource as unknown as Resource<never>, { ...lb, ...inputs }] as const;
 const inline = (key: string, fields: Inputs, more: Inputs = {}) => dir({ virtualServices: { [key]: fields }, ...more });
@@ -52,7 +52,7 @@ const onServer = (host = server()) => ({ realServer: host });
 const http = "-A -t 192.0.2.100:80 -s wlc";
 const backup = "backup sync daemon (mcast=eth1, syncid=0, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n";
 const filter = (...rules: string[]) => ({
-    input: `table inet filter {\n\t\ttype filter hook input priority filter; policy drop;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n`,
+    input: `table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`,
 });
 const ours = [
     'iif "lo" accept',
@@ -310,6 +310,22 @@ const raised: Case[] = [
                 ),
             ),
         ),
+    ],
+    [
+        "LVS-FORWARD-DROP",
+        "forwarding",
+        rs({ forwarding: "nat" }),
+        onLb(
+            director({
+                input: "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n",
+            }),
+        ),
+    ],
+    [
+        "LVS-FORWARD-DROP",
+        'realServers["192.0.2.21"].forwarding',
+        vs({ realServers: { "192.0.2.21": { forwarding: "nat" } } }),
+        onLb(director({ "input.iptables": "iptables\n:FORWARD DROP [0:0]\nCOMMIT\n" })),
     ],
     ["LVS-DR-ROUTE", "forwarding", rs({ address: "198.51.100.21" }), onLb()],
     ["LVS-DR-ROUTE", 'realServers["198.51.100.21"].forwarding', vs({ realServers: { "198.51.100.21": {} } }), onLb()],
@@ -790,7 +806,11 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ["iptables that let it in", vs(), onLb(director(input("DROP", "-p tcp -m tcp --dport 80 -j ACCEPT")))],
     ["iptables that drop it of some", vs(), onLb(director(input("ACCEPT", "-s 203.0.113.0/24 -j DROP")))],
     ["iptables with chains of their own", vs(), onLb(director(input("DROP", "-p tcp -j services")))],
-    ["iptables of another family", vs({}, web6), onLb(director({ "input.iptables": "iptables\n:INPUT DROP [0:0]\n" }))],
+    [
+        "iptables of another family",
+        vs({}, web6),
+        onLb(director({ "input.iptables": "iptables\n:INPUT DROP [0:0]\nCOMMIT\n" })),
+    ],
     ["a filter with chains of its own", vs(), onLb(director(filter(...ours, "jump services")))],
     [
         "settings that do what a real server needs in another way, or on another interface",

@@ -256,12 +256,14 @@ describe("on a host that has iptables and no nft", () => {
     });
 });
 
-test("the chain INPUT is listed where there is no nft, and what else is in its table is not", () => {
+test("the table filter is listed where there is no nft, and no other", () => {
     fresh("iptables");
     const filter = ["filter INPUT -p tcp -m tcp --dport 81 -j DROP", "filter FORWARD -j DROP", "filter :INPUTS"];
     host.write("state/iptables", `${filter.join("\n")}\n${FOREIGN}mangle INPUT -j ACCEPT\n`);
     const listed = () => host.batch({ inform: true }).sections["input.iptables"];
-    expect(listed()).toBe("iptables\n:INPUT DROP [5:300]\n-A INPUT -p tcp -m tcp --dport 81 -j DROP\n");
+    expect(listed()).toBe(
+        "iptables\n:INPUT DROP [5:300]\n:INPUTS - [0:0]\n-A INPUT -p tcp -m tcp --dport 81 -j DROP\n-A FORWARD -j DROP\nCOMMIT\n",
+    );
     host.program("nft", "exit 0");
     expect(listed()).toBeUndefined();
 });

@@ -235,6 +235,15 @@ table inet pulumi_lvs {
 table inet filter {
 	chain input {
 		type filter hook input priority filter; policy drop;
+		tcp dport @open accept
+		ct status dnat accept
+		jump services
+	}
+	set open {
+		type inet_service
+		elements = { 443 }
+	}
+	chain services {
 		tcp dport 22 accept
 	}
 }
@@ -268,8 +277,15 @@ RULES`,
                 .map((line) => line.trim()),
         ).toEqual([
             "table inet filter {",
+            "chain input {",
             "type filter hook input priority filter; policy drop;",
+            "tcp dport @open accept",
+            "ct status dnat accept",
+            "jump services",
+            "}",
+            "chain services {",
             "tcp dport 22 accept",
+            "}",
             "}",
             "table ip nat {",
             "nat",
