@@ -118,12 +118,16 @@ function advertised(have: Forwarding | undefined): Action[] {
         .map(([device]) => ofInterface("ipv6", device, "accept_ra", "2"));
 }
 
-/** Where the interfaces are not known beforehand, as at boot. One that forwards already has stopped listening: it stays so. */
+/**
+ * Where the interfaces are not known beforehand, as at boot. One that forwards already has stopped listening: it stays so.
+ * Of a number there dash and busybox get the digits but no end of line: their `read` fails with the value in hand.
+ */
 const KEEP_ADVERTISEMENTS = `
 cd /proc/sys/net/ipv6/conf || exit 0
 for d in *; do
     [ "$d" = all ] && continue
-    read -r a < "$d/accept_ra" && read -r f < "$d/forwarding" || continue
+    a=; read -r a 2>/dev/null < "$d/accept_ra"
+    f=; read -r f 2>/dev/null < "$d/forwarding"
     [ "$a$f" != 10 ] || echo 2 > "$d/accept_ra"
 done
 :`.trim();

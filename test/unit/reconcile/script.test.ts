@@ -956,6 +956,31 @@ describe("at boot", () => {
         true,
     );
 
+    promise(
+        "what takes router advertisements goes on when the host forwards IPv6, as the kernel gives a number",
+        () => {
+            fresh();
+            // Dash and busybox read byte by byte, and a number's second byte the kernel does not give them.
+            const conf = (device: string, acceptRa: string, forwarding: string) => {
+                host.write(`proc/sys/net/ipv6/conf/${device}/accept_ra`, acceptRa);
+                host.write(`proc/sys/net/ipv6/conf/${device}/forwarding`, forwarding);
+            };
+            conf("all", "1", "0");
+            conf("eth0", "1", "0");
+            conf("eth1", "0", "0");
+            conf("eth2", "1", "1");
+            host.write("proc/sys/net/ipv6/conf/odd/forwarding", "0");
+            const { status, stderr } = host.run(commandLine(kindOf("forwarding").set("ipv6", { on: true }, undefined)));
+            expect([status, stderr]).toEqual([0, ""]);
+            const now = ["all", "eth0", "eth1", "eth2"].map((each) =>
+                host.read(`proc/sys/net/ipv6/conf/${each}/accept_ra`),
+            );
+            expect(now).toEqual(["1", "2\n", "0", "1"]);
+            expect(host.read("proc/sys/net/ipv6/conf/all/forwarding")).toBe("1\n");
+        },
+        true,
+    );
+
     promise("lines of the same rank do not leave one another out", () => {
         fresh();
         host.write("state/fail", "192.0.2.21:80");
