@@ -67,7 +67,14 @@ function directorSide(inputs: RealServerInputs): Part<ConnectionReference> {
     const { director } = inputs.service;
     const wants = (view: HostView | undefined): Want[] => [
         ...directorBase(director.persistAcrossReboot),
-        ...destinationWants(identityOf(inputs.service), inputs.address, portOf(inputs), inputs, view),
+        ...destinationWants(
+            identityOf(inputs.service),
+            inputs.address,
+            portOf(inputs),
+            inputs,
+            vipsOf(inputs.service),
+            view,
+        ),
     ];
     return {
         role: "director",

@@ -53,7 +53,7 @@ export function serviceWants(
         ...markWants(id, fields, view),
         { kind: "service", key, value: value as unknown as Value },
         ...realServersOf(id, fields).flatMap(({ address, port, fields: server }) =>
-            destinationWants(id, address, port, server, view),
+            destinationWants(id, address, port, server, serviceVips(id, fields), view),
         ),
         ...(fields.vip?.external === true || device === undefined
             ? []
@@ -95,12 +95,13 @@ function markWants(id: ServiceIdentity, { marks }: Pick<InlineService, "marks">,
     );
 }
 
-/** A rule for a real server, and what its forwarding method asks of the director. */
+/** A rule for a real server, and what its forwarding method asks of the director. `vips`: the service's. */
 export function destinationWants(
     id: ServiceIdentity,
     address: string,
     port: number,
     fields: InlineRealServer,
+    vips: string[],
     view: HostView | undefined,
 ): Want[] {
     const value = destinationValue(fields);
@@ -108,7 +109,7 @@ export function destinationWants(
         ...(value.forwarding === "nat"
             ? [
                   { kind: "forwarding", key: address.includes(":") ? "ipv6" : "ipv4", value: { on: true } },
-                  ...oneArmedWants(address, view),
+                  ...oneArmedWants(address, vips, view),
               ]
             : []),
         {
@@ -122,17 +123,19 @@ export function destinationWants(
 
 /**
  * A director whose real server's answers come in and go out by one interface tells the real server, by ICMP redirect, to
- * send them to the router itself; the real server obeys, and by nat the next answer passes the director by. The kernel
- * sends redirects where `all` or the interface says so, therefore both are 0: other interfaces keep their own value, which
- * is 1 where nobody set it. (IPv6 has no such setting: there the real server is told not to obey.)
+ * send them to the router or the client itself; the real server obeys, and by nat the next answer passes the director by.
+ * That is so where a router, or a VIP with its clients, is on the real server's segment. The kernel sends redirects where
+ * `all` or the interface says so, therefore both are 0: other interfaces keep their own value, which is 1 where nobody
+ * set it. (IPv6 has no such setting: there the real server is told not to obey.)
  */
-function oneArmedWants(address: string, view: HostView | undefined): Want[] {
+function oneArmedWants(address: string, vips: string[], view: HostView | undefined): Want[] {
     if (view === undefined || address.includes(":") || isLocal(view, address)) return [];
     const [way] = routesTo(view, address);
     if (way?.device === undefined || way.gateway !== undefined) return [];
     const { device } = way;
-    const sameArm = routesOf(view, "ipv4").some((route) => route.gateway !== undefined && route.device === device);
-    if (!sameArm) return [];
+    const routers = routesOf(view, "ipv4").filter(({ gateway }) => gateway !== undefined);
+    const segments = vips.flatMap((vip) => routesTo(view, vip)).filter(({ gateway }) => gateway === undefined);
+    if (![...routers, ...segments].some((route) => route.device === device)) return [];
     return ["all", device].map((each) => ({
         kind: "sysctl",
         key: interfaceSysctl("ipv4", each, "send_redirects"),

@@ -15,6 +15,7 @@ const byHand = `
 set -e
 modprobe ip_vs
 sysctl -q -w net.ipv4.ip_forward=1 net.ipv4.vs.expire_nodest_conn=1
+sysctl -q -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0
 ipvsadm --set 800 100 77
 ipvsadm --start-daemon master --mcast-interface eth0 --syncid 7 --mcast-ttl 3
 ip addr add ${VIP}/32 dev eth0

@@ -29,10 +29,22 @@ describe("a director with one arm is told not to send its real servers elsewhere
         expect(wants("director", { forwarding: "dr" }, director())).not.toHaveProperty([Object.keys(silent)[0]!]);
     });
 
-    test("not where the router is on another one, nor where the real server is behind it, nor for the director itself", () => {
-        const twoArms = director({ route: "default via 10.0.2.2 dev eth0\n192.0.2.0/24 dev eth1 scope link\n" });
+    const elsewhere = { ...nat, service: { ...web, address: "10.0.2.100" } };
+    const twoArms = director({
+        route: "default via 10.0.2.2 dev eth0\n10.0.2.0/24 dev eth0 scope link\n192.0.2.0/24 dev eth1 scope link\n",
+    });
+
+    test("also where the VIP alone is, whose clients may be in the segment", () => {
+        expect(wants("director", nat, twoArms)).toMatchObject(silent);
+        expect(wants("director", elsewhere, director())).toMatchObject(silent);
+        const marks = [{ protocol: "tcp", address: "192.0.2.100", port: 80 }];
+        const marked = { ...nat, port: 80, service: { director: lb, fwmark: 1, marks } };
+        expect(wants("director", marked, twoArms)).toMatchObject(silent);
+    });
+
+    test("not where both are on another one, nor where the real server is behind it, nor for the director itself", () => {
         for (const [view, inputs] of [
-            [twoArms, nat],
+            [twoArms, elsewhere],
             [director(), { ...nat, address: "198.51.100.21" }],
             [director(), { ...nat, address: "192.0.2.10" }],
         ] as const) {
