@@ -198,6 +198,16 @@ export class Host {
         return grown;
     }
 
+    /** What the ledger speaks of has to be seen too, whoever it belongs to. */
+    private wantToSeeClaims(state: HostState): boolean {
+        const claims = [...state.ledger.values()].flatMap((file) => file.claims);
+        const unseen = claims.filter(({ kind, key }) => kind === "sysctl" && valueAt(state, kind, key) === undefined);
+        return this.wantToSee(
+            unseen.map(({ key }) => key),
+            claims.flatMap(({ kind }) => (isKind(kind) ? (kindOf(kind).group ?? []) : [])),
+        );
+    }
+
     private start(): void {
         if (!this.working) this.underWay = this.work();
     }
@@ -296,6 +306,8 @@ export class Host {
             return;
         }
         this.snapshot = answer.state;
+        // Another process may have claimed since what this one has never looked at.
+        this.wantToSeeClaims(answer.state);
         if (answer.outcome === "stale") {
             for (const [index, job] of jobs.entries()) {
                 // This script did nothing: to take it back could hit what somebody else has made meanwhile.
@@ -446,6 +458,7 @@ export class Host {
                     groups: [...this.groups],
                 });
                 this.snapshot = answer.state;
+                this.wantToSeeClaims(answer.state);
                 if (answer.outcome === "stale" && attempt < ATTEMPTS) {
                     plan = back(answer.state);
                     continue;
@@ -513,16 +526,7 @@ export class Host {
             locked,
             inform: true,
         });
-        // What the ledger speaks of has to be seen too, whoever it belongs to.
-        const claims = [...answer.state.ledger.values()].flatMap((file) => file.claims);
-        const unseen = claims.filter(
-            ({ kind, key }) => kind === "sysctl" && valueAt(answer.state, kind, key) === undefined,
-        );
-        const more = this.wantToSee(
-            unseen.map(({ key }) => key),
-            claims.flatMap(({ kind }) => (isKind(kind) ? (kindOf(kind).group ?? []) : [])),
-        );
-        if (more) return this.probe(locked);
+        if (this.wantToSeeClaims(answer.state)) return this.probe(locked);
         this.informed = answer.state;
         this.snapshot = answer.state;
         return answer.state;

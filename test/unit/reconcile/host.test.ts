@@ -358,6 +358,16 @@ test("a real server with connections is waited for beside other work, and goes w
     expect(sandbox().read("state/table")).not.toMatch(/192\.0\.2\.100:80/);
 });
 
+test("what another process has claimed since is looked at before it is released, also where this one never had such objects", async () => {
+    const [one, two] = [host(), host()];
+    const setting = [want("sysctl", SYSCTL, "1")];
+    await submit(one, create("a", setting), [SYSCTL], []);
+    await submit(two, requestOf({ id: "a", wants: web(1) }));
+    expect(sandbox().read("state/table")).toMatch(/192\.0\.2\.1:80/);
+    await submit(one, requestOf({ id: "a", wants: setting }), [SYSCTL], []);
+    expect(sandbox().read("state/table")).toBe("");
+});
+
 test("two processes at once on one host each get what they asked for, and leave nothing when they go", async () => {
     const [one, two] = [host(), host()];
     const shared = [...web(1), want("sysctl", SYSCTL, "1")].filter(({ kind }) => kind !== "destination");
