@@ -32,7 +32,7 @@ import { seconds, seed } from "../support/sample";
 import { arm, type Fault, setTraps } from "../support/traps";
 import { type Properties, ProviderProcess, type Refusal, type State } from "./support/process";
 
-const SECONDS = seconds(150);
+const SECONDS = seconds(60);
 
 /** Seconds for one script where commands hang: an emulated host needs a second or two for an ordinary one. */
 const PATIENCE = "5";

@@ -13,7 +13,7 @@ import { seconds, seed } from "../support/sample";
 import { type Properties, ProviderProcess, type State } from "./support/process";
 
 const HISTORIES = 300;
-const SECONDS = seconds(120);
+const SECONDS = seconds(90);
 
 const VIP = "10.77.1.100";
 const SETTING = "net.ipv4.vs.expire_nodest_conn";
