@@ -1,8 +1,8 @@
-import { isWithin, kernelAddress } from "../ipvs/address";
+import { kernelAddress } from "../ipvs/address";
 import { parseDestinationKey } from "../ipvs/model";
 import { type Kind, ranks } from "./kind";
 import { lines } from "./probe";
-import { heldAddresses } from "./route";
+import { covers, heldAddresses } from "./route";
 import type { HostView, Want } from "./want";
 
 /** Marks our routes, by which they are listed; iproute2 has no name for it. */
@@ -43,11 +43,10 @@ export function hopWants(destinations: string[], view: HostView | undefined): Wa
 }
 
 function isInSegment(address: string, { probe }: HostView): boolean {
-    const networks = lines(probe, address.includes(":") ? "route6" : "route")
-        .filter((line) => !/ via |^default /.test(line))
-        .map((line) => (line.split(" ")[0] ?? "").split("/"));
-    const covered = networks.some(([network = "", prefix]) => prefix && isWithin(address, network, Number(prefix)));
-    return covered && !heldAddresses(probe).includes(address);
+    const networks = lines(probe, address.includes(":") ? "route6" : "route").filter(
+        (line) => /^\S+\/\d+ /.test(line) && !line.includes(" via "),
+    );
+    return networks.some((line) => covers(line, address)) && !heldAddresses(probe).includes(address);
 }
 
 function readHop(line: string): [string, true][] {

@@ -121,7 +121,7 @@ function named(name: string, route: string): string[] {
 }
 
 /** Whether a line of the routing table is a network that holds the address. */
-function covers(line: string, address: string): boolean {
+export function covers(line: string, address: string): boolean {
     const [network = "", prefix] = (line.trim().split(" ")[0] ?? "").split("/");
     return isWithin(address, network, prefix === undefined ? undefined : Number(prefix));
 }

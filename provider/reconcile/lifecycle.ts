@@ -109,35 +109,29 @@ export async function update(
     around: Surroundings,
 ): Promise<Updated> {
     const former = { identity: before.identity, parts: byHost(before.parts, around) };
+    /** What the resource had on the host of a part. */
+    const had = (part: HostPart) => former.parts.filter((old) => hostOf(old, around) === hostOf(part, around));
     // A service that is gone is drained as it was declared.
-    const parts = byHost(wanted, around).map((part) => {
-        const same = former.parts.filter((old) => hostOf(old, around) === hostOf(part, around));
-        return { ...part, drains: drainsOf([...same, part]) };
-    });
+    const parts = byHost(wanted, around).map((part) => ({ ...part, drains: drainsOf([...had(part), part]) }));
+    const turning = parts.map((part) => ({ part, keys: turned(former.parts, part) }));
     const formerly = fileName(former.identity) === fileName(identity) ? undefined : former.identity;
     return undoing({ identity, manner, around, deeds: [], parts }, async (doing) => {
         const outcomes = new Map<HostPart, Outcome>();
-        for (const part of parts) {
+        for (const { part, keys } of turning) {
             // Where it had nothing so far, no ledger file is missing: what is there now is what it finds.
             // Some wants follow from what the host shows: an IPv6 real server by nat has no others.
             const isNew = (state?: HostState) =>
-                before.unfinished === true ||
-                !former.parts.some(
-                    (old) => hostOf(old, around) === hostOf(part, around) && old.wants(state).length > 0,
-                );
-            const turning = turned(former.parts, part);
-            const phase = part.role === "director" && !isNew() && turning.size === 0 ? "all" : "claim";
-            const work = () => carryOut(doing, bridged(part, turning), phase, isNew, formerly);
+                before.unfinished === true || !had(part).some((old) => old.wants(state).length > 0);
+            const phase = part.role === "director" && !isNew() && keys.size === 0 ? "all" : "claim";
+            const work = () => carryOut(doing, bridged(part, keys), phase, isNew, formerly);
             // The director must hear of a change though the real server is dead. A host that it never had is no dead one.
-            const mayBeDead =
-                part.role === "realServer" && former.parts.some((old) => hostOf(old, around) === hostOf(part, around));
+            const mayBeDead = part.role === "realServer" && had(part).length > 0;
             if (mayBeDead) await directorOf(parts, part, around);
             const outcome = mayBeDead ? await forgiving(around, part, work, undone(part)) : await work();
             if (outcome !== undefined) outcomes.set(part, outcome);
         }
         /** Real servers whose former connections are not over yet. */
         const lasting = new Map<HostPart, ReadonlyMap<string, Ways>>();
-        const turning = parts.map((part) => ({ part, keys: turned(former.parts, part) }));
         const waits = turning.some(({ keys }) => bridges(keys).length > 0);
         if (waits || [...outcomes.values()].some(({ pending }) => pending > 0)) {
             for (const { part, keys } of turning) {
