@@ -30,6 +30,7 @@ export const codes = {
     "LVS-THRESHOLD-PERSISTENCE": warning("both", "a threshold that persistence passes by"),
     "LVS-DRAIN-PERSISTENCE": warning("apply", "a drain that persistence keeps from ending"),
     "LVS-DRAIN-UDP": warning("apply", "a drain of udp, whose clients stay where they are"),
+    "LVS-FORMER-METHOD": warning("apply", "clients that are still sent by the former forwarding method"),
     "LVS-DR-PORT": error("preview", "dr or tun with a port of its own"),
     "LVS-FAMILY": error("preview", "a real server of another family than its service's"),
     "LVS-NOT-UNICAST": error("preview", "a VIP or a real server's address that is not one host's"),

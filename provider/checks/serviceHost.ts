@@ -7,9 +7,11 @@ import { isBefore, kernelGate } from "../ipvs/gates";
 import { upstreamWeightMax } from "../ipvs/limits";
 import {
     type DestinationValue,
+    destinationKey,
     parseDestinationKey,
     type ServiceIdentity,
     type ServiceValue,
+    sameValue,
     serviceKey,
 } from "../ipvs/model";
 import { tunnelOverhead } from "../ipvs/tunnels";
@@ -76,6 +78,7 @@ export function ruleOnHost(
     return [
         ...weightFindings(fields, view, at),
         ...(drained && service?.persistence != null ? pinned(below(at, "weight"), view, sysctls) : []),
+        ...formerFindings(id, value, { address, port }, view, given),
         ...(value.forwarding === "dr" ? routeFindings(address, view, at) : []),
         ...(value.forwarding === "nat" && !isLocal(view, address)
             ? forwardFindings(id, address, port, view, below(at, "forwarding"))
@@ -187,6 +190,41 @@ function weightFindings(fields: InlineRealServer, view: HostView, at: string): F
 }
 
 const debians = /debian|ubuntu|mint|raspbian|proxmox|devuan|kali|pop!_os|armbian/i;
+
+/**
+ * A connection keeps the forwarding method that it began with. Of one by dr or tun the director sees the client's half, and
+ * keeps it for a while after its end; a client that uses its port again meets it (is_new_conn_expected in ip_vs_core.c).
+ */
+function formerFindings(
+    id: ServiceIdentity,
+    value: DestinationValue,
+    { address, port }: { address: string; port: number },
+    view: HostView,
+    { at, sysctls }: Given,
+): Finding[] {
+    const former = view.objects.get("destination")?.get(destinationKey(serviceKey(id), address, port)) as
+        | DestinationValue
+        | undefined;
+    if (former === undefined || isLocal(view, address)) return [];
+    if (former.forwarding === value.forwarding && sameValue(former.tunnel, value.tunnel)) return [];
+    const place = below(at, "forwarding");
+    const found = (text: string) => finding("LVS-FORMER-METHOD", place, text);
+    const change = `from ${former.forwarding} to ${value.forwarding}`;
+    if ("protocol" in id && id.protocol === "udp") {
+        return [
+            found(
+                `${change}: a udp client that goes on from the same port is sent by the former method until it has paused for the udp timeout; what that needs is there for drain.timeout at the most`,
+            ),
+        ];
+    }
+    const key = "net.ipv4.vs.conn_reuse_mode";
+    if (former.forwarding === "nat" || (Number(willBe(sysctls, view, key) ?? 1) & 2) !== 0) return [];
+    return [
+        found(
+            `${change}: a client that uses its port again within two minutes is sent by the former method, whose way is gone by then; set ${key} to 3 before the change`,
+        ),
+    ];
+}
 
 /** By dr a frame goes to the real server itself: a router in between would send the VIP's packet back. */
 function routeFindings(address: string, view: HostView, at: string): Finding[] {

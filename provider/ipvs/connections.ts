@@ -100,11 +100,23 @@ function dotted(hex: string): string {
     return [0, 2, 4, 6].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join(".");
 }
 
+/** States of connections that may go on. udp has but one: an entry that has not expired. */
+export type ConnectionState = "ESTABLISHED" | "SYN_RECV" | "UDP";
+
+/** In which states the kernel has connections to a real server that may go on. */
+export function liveStates(destination: string): ConnectionState[] {
+    const [protocol = ""] = destination.split("/");
+    return [
+        ...(protocol === "udp" ? [] : (["ESTABLISHED", "SYN_RECV"] as const)),
+        ...(protocol === "udp" || protocol.startsWith("fwm") ? (["UDP"] as const) : []),
+    ];
+}
+
 /**
  * A basic regular expression for the lines of /proc/net/ip_vs_conn that are connections to a real server in a state,
  * whatever service they came by. Port 0 is every port.
  */
-export function connectionsTo(destination: string, state: "ESTABLISHED" | "SYN_RECV"): string {
+export function connectionsTo(destination: string, state: ConnectionState): string {
     const { address, port } = parseDestinationKey(destination, kernelAddress);
     const bytes = ipaddr.parse(address).toByteArray();
     const hex = Buffer.from(bytes).toString("hex");

@@ -6,7 +6,7 @@
  * PIPE, lets its steps write to files in /run, and writes to the channel once, after the ledger.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { connectionsTo } from "../ipvs/connections";
+import { connectionsTo, liveStates } from "../ipvs/connections";
 import type { DestinationValue } from "../ipvs/model";
 import { counterListings, deleteDestination, editDestination, restoreLine } from "../ipvs/render";
 import { type Action, type Group, groups } from "../kinds";
@@ -363,10 +363,11 @@ export function renderOutlast(keys: string[], seconds: number, slice: number): {
         .update([...keys].sort().join())
         .digest("hex")
         .slice(0, 12)}`;
-    const states = ["ESTABLISHED", "SYN_RECV"] as const;
-    const lines = keys.flatMap((key) => states.flatMap((state) => ["-e", quote(connectionsTo(key, state))])).join(" ");
+    const lines = keys
+        .flatMap((key) => liveStates(key).flatMap((state) => ["-e", quote(connectionsTo(key, state))]))
+        .join(" ");
     // What identifies a connection: all but its state, and the seconds that it still has.
-    const cut = `sed -n ${states.map((state) => `-e 's/ ${state} .*//p'`).join(" ")}`;
+    const cut = `sed -n ${[...new Set(keys.flatMap(liveStates))].map((state) => `-e 's/ ${state} .*//p'`).join(" ")}`;
     const text = `lvs_main() {
 trap '' PIPE
 LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH

@@ -50,6 +50,7 @@ const onLb = (host = director()) => ({ director: host });
 const onServer = (host = server()) => ({ realServer: host });
 
 const http = "-A -t 192.0.2.100:80 -s wlc";
+const httpServer = "-a -t 192.0.2.100:80 -r 192.0.2.21:80";
 const backup = "backup sync daemon (mcast=eth1, syncid=0, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n";
 const filter = (...rules: string[]) => ({
     input: `table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`,
@@ -129,6 +130,25 @@ const raised: Case[] = [
         onLb(),
     ],
     ["LVS-DRAIN-UDP", "drain.timeout", vs({ drain: { timeout: 5 } }, dns), onLb()],
+    [
+        "LVS-FORMER-METHOD",
+        "forwarding",
+        rs({ forwarding: "nat" }),
+        onLb(director(table(http, `${httpServer} -g -w 1`))),
+    ],
+    ["LVS-FORMER-METHOD", "forwarding", rs({ forwarding: "dr" }), onLb(director(table(http, `${httpServer} -i -w 1`)))],
+    [
+        "LVS-FORMER-METHOD",
+        'realServers["192.0.2.21"].forwarding',
+        vs({ realServers: { "192.0.2.21": { forwarding: "tun", tunnel: { type: "gre" } } } }),
+        onLb(director(table(http, `${httpServer} -i -w 1`))),
+    ],
+    [
+        "LVS-FORMER-METHOD",
+        "forwarding",
+        rs({ forwarding: "dr" }, dns),
+        onLb(director(table("-A -u 192.0.2.100:53 -s wlc", "-a -u 192.0.2.100:53 -r 192.0.2.21:53 -m -w 1"))),
+    ],
     ["LVS-DR-PORT", "port", rs({ port: 8080 })],
     [
         "LVS-DR-PORT",
@@ -852,6 +872,24 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
         "a large table that an older kernel shows to have",
         dir({ connTabBits: 24 }),
         onLb(director({ parameters: "ip_vs.conn_tab_bits 24\n" })),
+    ],
+    [
+        "another method after nat, of which both halves are seen",
+        rs(),
+        onLb(director(table(http, `${httpServer} -m -w 1`))),
+    ],
+    [
+        "another method after tun, where clients are scheduled anew",
+        dir({
+            sysctls: { "net.ipv4.vs.conn_reuse_mode": 3 },
+            virtualServices: { "tcp/192.0.2.100:80": { realServers: { "192.0.2.21": {} } } },
+        }),
+        onLb(director(table(http, `${httpServer} -i -w 1`))),
+    ],
+    [
+        "another weight by tun",
+        rs({ forwarding: "tun", weight: 2 }),
+        onLb(director(table(http, `${httpServer} -i -w 1`))),
     ],
     ["no drain at all", vs({ persistence: {}, drain: { timeout: 0 }, realServers: { "192.0.2.21": {} } }), onLb()],
     ["an ipvsadm of Debian's", rs({ weight: 70000 })],

@@ -484,6 +484,25 @@ RULES`,
         },
     );
 
+    promise("of udp and marks what has not expired is outlasted, and of tcp no udp of the same port", () => {
+        fresh();
+        host.write(
+            "proc/net/ip_vs_conn",
+            [
+                "TCP C0000201 D431 C0000264 0035 C0000215 0035 ESTABLISHED 9",
+                "UDP C0000201 D432 C0000264 0035 C0000215 0035 UDP 290",
+                "",
+            ].join("\n"),
+        );
+        const left = (key: string) => {
+            const { text, nonce } = renderOutlast([key], 1, 9);
+            return parseSections(host.run(text).stdout, nonce)["left"]?.trim();
+        };
+        expect(left("tcp/192.0.2.100:53/192.0.2.21:53")).toBe("1 0");
+        expect(left("udp/192.0.2.100:53/192.0.2.21:53")).toBe("1 0");
+        expect(left("fwm/1/192.0.2.21:53")).toBe("2 0");
+    });
+
     promise("at the deadline the wait is over, whatever is left", () => {
         fresh();
         host.write("proc/net/ip_vs_conn", "TCP C0000201 D431 C0000264 0050 C0000215 0050 ESTABLISHED 9\n");
