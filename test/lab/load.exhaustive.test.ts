@@ -256,7 +256,7 @@ describe("under load", () => {
                 expect(failures).toEqual([]);
                 expect(control.failures).toEqual([]);
                 expect(under.failures).toEqual([]);
-            }, 900_000);
+            }, 1_500_000);
         },
     );
 });
