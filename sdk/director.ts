@@ -10,6 +10,8 @@ export interface MasqueradeArgs {
     source: pulumi.Input<string>;
     /** Only packets to this network. Default: to anywhere. */
     destination?: pulumi.Input<string>;
+    /** The address that they get (SNAT). Default: the one of the interface that they leave by. */
+    to?: pulumi.Input<string>;
 }
 
 /** Seconds until idle connections are forgotten, 1 to 2678400 (31 days). Default: left alone. */

@@ -46,6 +46,7 @@ export const codes = {
     "LVS-NAT-FORWARD": error("preview", "nat with forwarding switched off"),
     "LVS-FORWARD-TWICE": error("preview", "`ipForward` or `ipv6Forward` and `sysctls` contradict each other"),
     "LVS-MASQUERADE-CONNTRACK": error("preview", "masquerading without net.ipv4.vs.conntrack"),
+    "LVS-SNAT-ADDRESS": warning("apply", "masquerading by an address that the director does not have"),
     "LVS-FTP-METHOD": warning("preview", "the FTP helper with dr or tun"),
     "LVS-SYNC-MAXLEN": error("preview", "a sync daemon's maxlen that the kernel changes"),
     "LVS-SYNC-GROUP": error("preview", "a sync daemon's group that is no multicast address"),

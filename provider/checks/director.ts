@@ -8,6 +8,7 @@ import { forwardingSettings } from "../kinds/forwarding";
 import { fact, lines, type Probe } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
+import { isLocal } from "./network";
 import { sameConnection } from "./ownSsh";
 import { inlineServers, serviceFindings, sharedTraffic } from "./service";
 import { property, settingValues, unknownSettings, willBe } from "./settings";
@@ -156,6 +157,7 @@ export function directorHostFindings(inputs: DirectorInputs, view: HostView): Fi
         ...unknownSettings(inputs.sysctls, view),
         ...connectionTable(inputs, view),
         ...reuseDelay(inputs, view),
+        ...sourceAddressFindings(inputs, view),
         ...keepers(view.probe).map(({ who, exclude }) =>
             finding(
                 "LVS-TABLE-KEPT",
@@ -205,6 +207,21 @@ function connectionTable({ connTabBits }: DirectorInputs, view: HostView): Findi
             `ip_vs runs with 2^${running} places and carries ${services} services: it takes 2^${connTabBits} only when it is loaded anew, after a reboot or in a maintenance window`,
         ),
     ];
+}
+
+/** Answers to an address that the director does not have come back only if somebody sends them there. */
+function sourceAddressFindings({ masquerade }: DirectorInputs, view: HostView): Finding[] {
+    return (masquerade ?? []).flatMap(({ to }, index) =>
+        to === undefined || isLocal(view, to)
+            ? []
+            : [
+                  finding(
+                      "LVS-SNAT-ADDRESS",
+                      `masquerade[${index}].to`,
+                      `no interface of this director has ${to}: answers come back only where a router sends that address here`,
+                  ),
+              ],
+    );
 }
 
 /** kubernetes#81775: a client's port that is used again waits a second, on kernels from 4.1 until 5.9. */

@@ -1,6 +1,6 @@
 /** The inputs of a Director. */
 import { z } from "zod";
-import { familyOf } from "../ipvs/address";
+import { familyOf, networkOf } from "../ipvs/address";
 import { limits } from "../ipvs/limits";
 import { parseServiceKey, serviceKey } from "../ipvs/model";
 import { address, connection, contradiction, device, network, owner, sysctls, text, whole } from "./fields";
@@ -23,8 +23,14 @@ const masquerade = z
     .strictObject({
         source: network.describe("Network whose packets get the director's address, such as 10.0.0.0/24."),
         destination: network.describe("Only packets to this network. Default: to anywhere.").optional(),
+        to: address
+            .describe("The address that they get (SNAT). Default: the one of the interface that they leave by.")
+            .optional(),
     })
     .superRefine((value, context) => {
+        if (value.to !== undefined && familyOf(value.source) !== familyOf(value.to)) {
+            contradiction(context, ["to"], "source and the address that it gets are of one family");
+        }
         if (value.destination !== undefined && familyOf(value.source) !== familyOf(value.destination)) {
             contradiction(context, ["destination"], "source and destination are of one family");
         }
@@ -61,6 +67,17 @@ export const directorSchema = z.strictObject({
         .optional(),
     masquerade: z
         .array(masquerade)
+        .superRefine((list, context) => {
+            const everywhere = { ipv4: "0.0.0.0/0", ipv6: "::/0" };
+            const networks = list.map(({ source, destination }) =>
+                [source, destination ?? everywhere[familyOf(source)]].map(networkOf).join(),
+            );
+            for (const [index, each] of networks.entries()) {
+                const same = networks.indexOf(each);
+                if (same !== index)
+                    contradiction(context, [index], `are the networks of masquerade[${same}] once more`);
+            }
+        })
         .describe("Source networks to masquerade, each with an optional destination.")
         .optional(),
     sync: z

@@ -33,8 +33,8 @@ export interface Dialect {
     readonly table: Words<string>;
     /** A firewall mark for traffic. */
     readonly mark: Words<number | Edited>;
-    /** Masquerading, keyed by two networks: `10.0.0.0/8 0.0.0.0/0`. */
-    readonly masquerade: Words<true | Edited>;
+    /** Masquerading, keyed by two networks: `10.0.0.0/8 0.0.0.0/0`; an address: the one that packets get. */
+    readonly masquerade: Words<true | string | Edited>;
     /** The largest TCP segment that this host tells clients of a service to send. */
     readonly mss: Words<number | Edited>;
     /** The host's own address, for traffic to a VIP that the host does not have. */

@@ -71,8 +71,8 @@ export const markKind = filterKind<number | Edited>("mark", {
     says: (key) => `firewall mark on ${key}`,
 });
 
-/** Masquerading of what goes from a network to a network, keyed `10.0.0.0/8 0.0.0.0/0`. */
-export const masqueradeKind = filterKind<true | Edited>("masquerade", {
+/** Masquerading of what goes from a network to a network, keyed `10.0.0.0/8 0.0.0.0/0`, or the address that it gets. */
+export const masqueradeKind = filterKind<true | string | Edited>("masquerade", {
     nature: "rule",
     rank: ranks.rule,
     says: (key) => `masquerade ${key.replace(/ (?=\S+$)/, " to ")}`,

@@ -45,13 +45,14 @@ function dialectOf(tool: "iptables" | "ip6tables", family: "ipv4" | "ipv6"): Dia
             // The last one that matches counts: what marks every port comes before what marks one.
             first: (key) => parseTrafficKey(key).port === 0,
         }),
-        masquerade: namedRules<true>(tool, {
+        masquerade: namedRules<true | string>(tool, {
             place: places.masquerade,
-            says: (key) => {
+            says: (key, to) => {
                 const { source, destination } = parseMasqueradeKey(key);
-                return ["-s", source, ...(destination === undefined ? [] : ["-d", destination]), "-j", "MASQUERADE"];
+                const target = to === true ? ["MASQUERADE"] : ["SNAT", "--to-source", to];
+                return ["-s", source, ...(destination === undefined ? [] : ["-d", destination]), "-j", ...target];
             },
-            hears: (target) => (target === "MASQUERADE" ? true : undefined),
+            hears: (target) => (target === "MASQUERADE" ? true : /^SNAT --to-source (\S+)$/.exec(target)?.[1]),
         }),
         mss: namedRules<number>(tool, {
             place: places.mss,

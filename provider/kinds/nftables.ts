@@ -100,14 +100,14 @@ function elementOf(key: string): { map: string; place: string } {
 
 const ip = (address: string) => (address.includes(":") ? "ip6" : "ip");
 
-const masquerade = namedRules<true>({
+const masquerade = namedRules<true | string>({
     chain: "postrouting_masquerade",
-    says: (key) => {
+    says: (key, to) => {
         const { source, destination } = parseMasqueradeKey(key);
-        const to = destination === undefined ? "" : ` ${ip(source)} daddr ${destination}`;
-        return `${ip(source)} saddr ${source}${to} masquerade`;
+        const towards = destination === undefined ? "" : ` ${ip(source)} daddr ${destination}`;
+        return `${ip(source)} saddr ${source}${towards} ${to === true ? "masquerade" : `snat ${ip(source)} to ${to}`}`;
     },
-    hears: () => true,
+    hears: (rule) => / snat to (\S+)$/.exec(rule)?.[1] ?? true,
 });
 
 const mss = namedRules<number>({
@@ -202,7 +202,7 @@ function plain(rule: string): string {
             (_, mask, value) => ` tcp flags ${bits(value)}/${bits(mask)}`,
         )
         .replace(/meta l4proto (\{ [^{}]{1,60} \}|\S+)/g, (_, which: string) => `meta l4proto ${protocols(which)}`)
-        .replace(/ dnat ip6? to /, " dnat to ")
+        .replace(/ ([ds]nat) ip6? to /, " $1 to ")
         .split(" ")
         .map((word) => networkOf(word) ?? word)
         .join(" ");

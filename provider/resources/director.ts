@@ -101,7 +101,9 @@ function masqueradeWants(list: NonNullable<DirectorInputs["masquerade"]>, view: 
     return [
         ...filterWants(
             view,
-            list.map((each): Want => ({ kind: "masquerade", key: masqueradeKey(each), value: true as Value })),
+            list.map(
+                (each): Want => ({ kind: "masquerade", key: masqueradeKey(each), value: (each.to ?? true) as Value }),
+            ),
         ),
         { kind: "sysctl", key: "net.ipv4.vs.conntrack", value: "1" },
     ];

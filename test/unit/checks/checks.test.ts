@@ -149,6 +149,17 @@ const raised: Case[] = [
         rs({ forwarding: "dr" }, dns),
         onLb(director(table("-A -u 192.0.2.100:53 -s wlc", "-a -u 192.0.2.100:53 -r 192.0.2.21:53 -m -w 1"))),
     ],
+    [
+        "LVS-SNAT-ADDRESS",
+        "masquerade[1].to",
+        dir({
+            masquerade: [
+                { source: "10.0.0.0/24", to: "192.0.2.10" },
+                { source: "10.1.0.0/24", to: "192.0.2.99" },
+            ],
+        }),
+        onLb(),
+    ],
     ["LVS-DR-PORT", "port", rs({ port: 8080 })],
     [
         "LVS-DR-PORT",

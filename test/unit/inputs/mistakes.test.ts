@@ -286,6 +286,13 @@ const directorFields: Fields = {
             ...at("[0].source", network, (source) => [{ source }]),
             ...at("[0].destination", network, (destination) => [{ source: "10.0.0.0/24", destination }]),
             [[{ source: "10.0.0.0/24", destination: "fd00::/8" }], /of one family/, "[0].destination"],
+            ...at("[0].to", address, (to) => [{ source: "10.0.0.0/24", to }]),
+            [[{ source: "10.0.0.0/24", to: "fd00::1" }], /of one family/, "[0].to"],
+            [
+                [{ source: "10.0.0.0/24" }, { source: "10.0.0.9/24", to: "192.0.2.1" }],
+                /networks of masquerade\[0\] once more/,
+                "[1]",
+            ],
             [[{ source: "10.0.0.0/24", destinaton: "10.0.0.0/8" }], /did you mean `destination`/, "[0].destinaton"],
         ],
     },

@@ -586,6 +586,8 @@ describe("nftables", () => {
 		ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"
 		ip saddr 10.1.1.1 ip daddr 192.0.2.0/24 masquerade comment "10.1.1.1/32 192.0.2.0/24"
 		ip6 saddr fd00::/8 masquerade comment "fd00::/8 ::/0"
+		ip saddr 10.2.0.0/16 snat ip to 192.0.2.9 comment "10.2.0.0/16 0.0.0.0/0"
+		ip6 saddr fd01::/16 snat ip6 to 2001:db8::9 comment "fd01::/16 ::/0"
 	}
 }
 `;
@@ -602,6 +604,8 @@ describe("nftables", () => {
             "10.0.0.0/8 0.0.0.0/0": true,
             "10.1.1.1/32 192.0.2.0/24": true,
             "fd00::/8 ::/0": true,
+            "10.2.0.0/16 0.0.0.0/0": "192.0.2.9",
+            "fd01::/16 ::/0": "2001:db8::9",
         });
         expect(read("table", { nft })).toEqual({ [TABLE]: "1" });
     });
@@ -696,6 +700,9 @@ describe("nftables", () => {
     test("masquerading names its rule by its networks, and leaves out a destination that is everything", () => {
         expect(set("masquerade", "10.0.0.0/8 0.0.0.0/0", true)).toEqual([
             `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"`,
+        ]);
+        expect(set("masquerade", "10.0.0.0/8 0.0.0.0/0", "192.0.2.9")).toEqual([
+            `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip saddr 10.0.0.0/8 snat ip to 192.0.2.9 comment "10.0.0.0/8 0.0.0.0/0"`,
         ]);
         expect(set("masquerade", "fd00::/8 2001:db8::/32", true)).toEqual([
             `${chain("postrouting_masquerade", "nat hook postrouting priority srcnat")} ip6 saddr fd00::/8 ip6 daddr 2001:db8::/32 masquerade comment "fd00::/8 2001:db8::/32"`,

@@ -286,7 +286,7 @@ describe("every sort of rule", () => {
                 row("mark", traffic("tcp", "udp", "sctp"), fc.integer({ min: 1, max: 2 ** 32 - 1 })),
                 row("mss", traffic("tcp"), fc.integer({ min: 500, max: 9000 })),
                 row("redirect", traffic("tcp", "udp"), address),
-                row("masquerade", networks.map(masqueradeKey), fc.constant(true)),
+                row("masquerade", networks.map(masqueradeKey), fc.oneof(fc.constant(true), address)),
             ),
             { minLength: 1, maxLength: 4, selector: ([kind, key]) => `${kind} ${key}` },
         );
