@@ -32,6 +32,6 @@ export interface MarkArgs {
     protocol: pulumi.Input<Protocol>;
     /** Destination address (VIP) that is marked. */
     address: pulumi.Input<string>;
-    /** Destination port, 0 to 65535; 0: every port. */
-    port: pulumi.Input<number>;
+    /** Destination port, 0 to 65535 (0: every port), or a range such as `10000-20000`. */
+    port: pulumi.Input<number | string>;
 }

@@ -5,6 +5,7 @@
 import type { InlineService } from "../inputs/service";
 import { familyOf, hostPort } from "../ipvs/address";
 import type { ServiceIdentity } from "../ipvs/model";
+import type { Ports } from "../kinds/dialect";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
 import { routesOf, routesTo } from "./network";
@@ -19,7 +20,7 @@ export function inputFindings(
     at: string,
 ): Finding[] {
     const chains = chainsOf(view);
-    const traffic: [{ protocol: string; address: string; port: number }, string][] =
+    const traffic: [{ protocol: string; address: string; port: Ports }, string][] =
         "protocol" in id
             ? [[id, below(at, "port")]]
             : (marks ?? []).map((mark, index) => [mark, `${below(at, "marks")}[${index}].port`]);
@@ -65,6 +66,6 @@ export function forwardFindings(
 }
 
 const nftFamily = (address: string): "ip" | "ip6" => (familyOf(address) === "ipv6" ? "ip6" : "ip");
-/** Port 0 is every port: what comes of one is not what comes of all. */
-const anyPort = (port: number) => (port === 0 ? undefined : port);
+/** What comes of one port is not what comes of many. */
+const anyPort = (port: Ports) => (port === 0 || typeof port === "string" ? undefined : port);
 const title = ({ table }: Chain) => (/^ip6?tables$/.test(table) ? table : `the nftables table "${table}"`);

@@ -1,6 +1,7 @@
 import type { InlineService } from "../inputs/service";
 import { canonicalAddress, isAddress } from "../ipvs/address";
 import type { ServiceIdentity } from "../ipvs/model";
+import { hasPort, type Ports } from "../kinds/dialect";
 import { fact } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
@@ -37,8 +38,8 @@ function taken(
     port: number,
     at: string,
 ): Finding[] {
-    const cuts = (each: { protocol: string; address: string; port: number }) =>
-        each.protocol === "tcp" && each.address === host && (each.port === port || each.port === 0);
+    const cuts = (each: { protocol: string; address: string; port: Ports }) =>
+        each.protocol === "tcp" && each.address === host && hasPort(each.port, port);
     const property = (place: string) =>
         finding(
             "LVS-OWN-SSH",

@@ -11,6 +11,7 @@ import { familyOf, hostPort, isLoopback, isUnicast } from "../ipvs/address";
 import { defaults } from "../ipvs/limits";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { schedulerNamed } from "../ipvs/schedulers";
+import { hasPort, type Ports, portRange } from "../kinds/dialect";
 import type { Finding } from "../kinds/want";
 import { finding } from "./codes";
 import { below, lacksFallback } from "./words";
@@ -240,21 +241,22 @@ export function thresholdFindings(fields: InlineRealServer, at: string): Finding
 
 /** Traffic that two services would take, among the services of one director. */
 export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineService; at: string }[]): Finding[] {
-    const marked = new Map<string, { mark: number; at: string }>();
+    const marked: { protocol: string; address: string; port: Ports; mark: number; at: string }[] = [];
     const findings: Finding[] = [];
     for (const { id, fields, at } of services) {
         if (!("fwmark" in id)) continue;
         for (const [index, { protocol, address, port }] of (fields.marks ?? []).entries()) {
-            const traffic = `${protocol}/${hostPort(address, port)}`;
             const place = `${below(at, "marks")}[${index}]`;
-            const other = marked.get(traffic);
-            if (other === undefined) marked.set(traffic, { mark: id.fwmark, at: place });
-            else if (other.mark !== id.fwmark) {
+            const other = marked
+                .filter((each) => each.protocol === protocol && each.address === address && each.mark !== id.fwmark)
+                .find((each) => meet(each.port, port));
+            marked.push({ protocol, address, port, mark: id.fwmark, at: place });
+            if (other !== undefined) {
                 findings.push(
                     finding(
                         "LVS-MARK-TWICE",
                         place,
-                        `${traffic} has the mark ${other.mark} already, by ${other.at}: a packet has one mark, not ${id.fwmark} too`,
+                        `${protocol}/${hostPort(address, other.port)} has the mark ${other.mark} already, by ${other.at}: a packet has one mark, not ${id.fwmark} too`,
                     ),
                 );
             }
@@ -262,10 +264,20 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
     }
     for (const { id, at } of services) {
         if (!("protocol" in id)) continue;
-        const shadow = marked.get(serviceKey(id)) ?? marked.get(serviceKey({ ...id, port: 0 }));
+        const shadow = marked.find(
+            ({ protocol, address, port }) =>
+                protocol === id.protocol && address === id.address && hasPort(port, id.port),
+        );
         if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
     }
     return findings;
+}
+
+/** Every port may have a mark of its own beside what marks some: it counts last. */
+function meet(one: Ports, other: Ports): boolean {
+    if (one === 0 || other === 0) return one === other;
+    const [[first, last], [from, to]] = [portRange(one), portRange(other)];
+    return first <= to && from <= last;
 }
 
 export function shadowed(service: string, mark: number, at: string): Finding {

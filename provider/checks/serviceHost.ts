@@ -15,8 +15,8 @@ import {
     serviceKey,
 } from "../ipvs/model";
 import { tunnelOverhead } from "../ipvs/tunnels";
-import { trafficKey } from "../kinds/dialect";
-import { ruleOn } from "../kinds/filter";
+import { hasPort } from "../kinds/dialect";
+import { marksOf } from "../kinds/filter";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
 import { finding } from "./codes";
@@ -152,9 +152,10 @@ function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]):
 
 function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
     if (!("protocol" in id)) return [];
-    const [mark] = [id.port, 0].flatMap(
-        (port) => ruleOn(view.objects, "mark", trafficKey(id.protocol, id.address, port)) ?? [],
-    );
+    const mark = marksOf(view).find(
+        ({ traffic: { protocol, address, port } }) =>
+            protocol === id.protocol && address === id.address && hasPort(port, id.port),
+    )?.mark;
     const family = id.address.includes(":") ? "ipv6" : "ipv4";
     if (typeof mark !== "number") return [];
     const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;

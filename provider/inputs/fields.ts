@@ -13,8 +13,10 @@ export const text = z.string().refine((value) => !control.test(value), {
 });
 
 /** A whole number within the range that ipvsadm and the kernel take. */
-export function whole({ min, max }: Pick<Limit, "min" | "max">) {
-    const message = `expected a whole number from ${min} to ${max}`;
+export function whole(
+    { min, max }: Pick<Limit, "min" | "max">,
+    message = `expected a whole number from ${min} to ${max}`,
+) {
     return z.number({ error: message }).int(message).min(min, message).max(max, message);
 }
 
@@ -101,6 +103,20 @@ export const drain = z.strictObject({
 });
 
 export const port = whole(limits.servicePort);
+
+const ends = (value: string) => (/^\d{1,5}-\d{1,5}$/.test(value) ? value.split("-").map(Number) : []);
+const portRange = z
+    .string()
+    .refine((value) => {
+        const [first = 0, last = 0] = ends(value);
+        return 1 <= first && first < last && last <= limits.servicePort.max;
+    })
+    .transform((value) => ends(value).join("-"));
+
+const whichPorts = `expected a whole number from ${limits.servicePort.min} to ${limits.servicePort.max}, or a range such as 10000-20000`;
+
+/** A port, 0 for every port, or a range of them: `10000-20000`. */
+export const ports = z.union([whole(limits.servicePort, whichPorts), portRange], { error: whichPorts });
 
 /** What two fields say against each other, with the code of it. */
 export function contradiction(

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { limits } from "../ipvs/limits";
 import { protocols, type ServiceIdentity } from "../ipvs/model";
-import { address, connection, contradiction, device, port, text, whole } from "./fields";
+import { address, connection, contradiction, device, port, ports, text, whole } from "./fields";
 
 export const directorReference = z.object({
     name: text.min(1, "must not be empty"),
@@ -27,7 +27,7 @@ export const identityFields = {
 const markedTraffic = z.strictObject({
     protocol: z.enum(protocols).describe("tcp, udp or sctp."),
     address: address.describe("Destination address (VIP) that is marked."),
-    port: port.describe("Destination port; 0: every port."),
+    port: ports.describe("Destination port, 0 for every port, or a range such as `10000-20000`."),
 });
 
 type Traffic = z.infer<typeof markedTraffic>;

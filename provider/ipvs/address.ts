@@ -180,7 +180,7 @@ export function kernelNetwork(text: string): string {
 }
 
 /** `192.0.2.1:80`, `[2001:db8::1]:80`: as ipvsadm prints it, and the only form that it reads for IPv6. */
-export function hostPort(address: string, port: number): string {
+export function hostPort(address: string, port: number | string): string {
     return familyOf(address) === "ipv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -41,22 +41,38 @@ export interface Dialect {
     readonly redirect: Words<string | Edited>;
 }
 
-/** What arrives at an address; port 0: every port. */
+/** A port, 0 for every port, or a range: `10000-20000`. */
+export type Ports = number | string;
+
+/** What arrives at an address. */
 export interface Traffic {
     family: "ipv4" | "ipv6";
     protocol: string;
     address: string;
-    port: number;
+    port: Ports;
+}
+
+/** Whether ports are every port, or have this one among them. */
+export function hasPort(ports: Ports, port: number): boolean {
+    const [first, last] = portRange(ports);
+    return ports === 0 || (first <= port && port <= last);
+}
+
+/** The first and the last of them. */
+export function portRange(ports: Ports): [first: number, last: number] {
+    const [first = 0, last = first] = String(ports).split("-").map(Number);
+    return [first, last];
 }
 
 /** Traffic as a key: `ipv4/tcp/192.0.2.100/80`. */
-export function trafficKey(protocol: string, address: string, port: number): string {
+export function trafficKey(protocol: string, address: string, port: Ports): string {
     return `${address.includes(":") ? "ipv6" : "ipv4"}/${protocol}/${address}/${port}`;
 }
 
 export function parseTrafficKey(key: string): Traffic {
-    const [family, protocol = "", address = "", port] = key.split("/");
-    return { family: family === "ipv6" ? "ipv6" : "ipv4", protocol, address, port: Number(port) };
+    const [family, protocol = "", address = "", port = ""] = key.split("/");
+    const ports = port.includes("-") ? port : Number(port);
+    return { family: family === "ipv6" ? "ipv6" : "ipv4", protocol, address, port: ports };
 }
 
 /** The key of the masquerading of what goes from `source` to `destination`, by default to anywhere. */

@@ -1,5 +1,5 @@
 /** Our rules in the host's packet filter, and the frame that they stand in. */
-import { type Dialect, type Edited, parseMasqueradeKey, type Words } from "./dialect";
+import { type Dialect, type Edited, parseMasqueradeKey, parseTrafficKey, type Traffic, type Words } from "./dialect";
 import { ip6tables, iptables } from "./iptables";
 import { type Kind, type Objects, type Place, ranks, type Value } from "./kind";
 import { nftables } from "./nftables";
@@ -150,6 +150,14 @@ export function masqueradesOf({ objects }: HostView): ReturnType<typeof parseMas
         const dialect = dialects.find(({ prefix }) => prefix !== "" && key.startsWith(prefix));
         return parseMasqueradeKey(key.slice(dialect?.prefix.length ?? 0));
     });
+}
+
+/** What a host gives a firewall mark by our rules, whichever packet filter has them. */
+export function marksOf({ objects }: HostView): { traffic: Traffic; mark: Value }[] {
+    return [...(objects.get("mark") ?? [])].map(([key, mark]) => ({
+        traffic: parseTrafficKey(key.slice(key.lastIndexOf(" ") + 1)),
+        mark,
+    }));
 }
 
 /** The value of a rule on a host, whichever packet filter has it. */

@@ -164,7 +164,7 @@ const placeWords = ({ table, hook, chain }: Place) => [table, hook, chain];
 /** What arrives at an address, or leaves from it; port 0: every port. */
 function trafficWords(key: string, addressed: "-d" | "-s", ported: "--dport" | "--sport"): string[] {
     const { protocol, address, port } = parseTrafficKey(key);
-    return [addressed, address, "-p", protocol, ...(port === 0 ? [] : [ported, String(port)])];
+    return [addressed, address, "-p", protocol, ...(port === 0 ? [] : [ported, String(port).replace("-", ":")])];
 }
 
 /** Our lines of what `iptables-save` said, each behind its table; chains without their counters. */

@@ -16,6 +16,8 @@ export const TABLE = "inet pulumi_lvs";
 /** Our chains: where each hangs, without its policy. All but the first come with the first rule in them. */
 const hooks = {
     prerouting_mark: "type filter hook prerouting priority mangle",
+    /** Behind the maps: a range counts before what marks every port. */
+    prerouting_mark_ranges: "type filter hook prerouting priority mangle + 1",
     postrouting_masquerade: "type nat hook postrouting priority srcnat",
     /** Behind source NAT, where the answers of a redirected service have got the VIP back. */
     postrouting_mss: "type filter hook postrouting priority srcnat + 10",
@@ -71,7 +73,8 @@ const table: Words<string> = {
     unset: () => [{ run: ["nft", `delete table ${TABLE}`] }],
 };
 
-const mark: Words<number> = {
+/** What marks one port, or every port. */
+const markElement: Words<number> = {
     read: (probe) =>
         elements(probe.section("nft"), /^(marks|anyport)[46]$/).map(({ name, element }): [string, number] => {
             const [place = "", value = ""] = element.split(/ : /);
@@ -88,6 +91,28 @@ const mark: Words<number> = {
         const { map, place } = elementOf(key);
         return [{ run: ["nft", `delete element ${TABLE} ${map} { ${place} }`] }];
     },
+};
+
+/** Maps with ranges need a younger kernel, and the ones of the frame stay as they were. */
+const markRange = namedRules<number>({
+    chain: "prerouting_mark_ranges",
+    says: (key, value) => {
+        const { protocol, address, port } = parseTrafficKey(key);
+        return `${ip(address)} daddr ${address} ${protocol} dport ${port} meta mark set 0x${value.toString(16).padStart(8, "0")}`;
+    },
+    hears: (rule) => numberOf(/ meta mark set (0x[0-9a-f]+)$/.exec(rule)?.[1]),
+});
+
+const isRange = (key: string) => typeof parseTrafficKey(key).port === "string";
+
+const mark: Words<number | Edited> = {
+    read: (probe) => [...markElement.read(probe), ...markRange.read(probe)],
+    set: (key, want, have) =>
+        isRange(key)
+            ? markRange.set(key, want, have)
+            : markElement.set(key, want as number, have as number | undefined),
+    unset: (key, have) => (isRange(key) ? markRange.unset(key, have) : markElement.unset(key, have as number)),
+    boot: (key, want) => (isRange(key) ? markRange.boot!(key, want) : markElement.set(key, want as number, undefined)),
 };
 
 function elementOf(key: string): { map: string; place: string } {

@@ -294,7 +294,7 @@ describe("a full machine", () => {
 
         expect([status === 0, state]).toEqual([false, "failed\n"]);
         expect(text).toMatch(
-            /^RealServer\/own0 of organization\/shop\/prod: sysctl net\.ipv4\.conf\.eth0\.arp_ignore: .*\/proc\/sys\/net\/ipv4\/conf\/eth0\/arp_ignore/m,
+            /^RealServer\/own\d of organization\/shop\/prod: sysctl net\.ipv4\.conf\.eth0\.arp_ignore: .*\/proc\/sys\/net\/ipv4\/conf\/eth0\/arp_ignore/m,
         );
         expect(text).toMatch(/^RealServer\/own0 of .*: address lo\/10\.77\.1\.200\/32: left out$/m);
         expect(listed).toContain("RealServer/own0 of organization/shop/prod: sysctl net.ipv4.conf.eth0.arp_ignore");

@@ -8,8 +8,9 @@ import { makeStack, type TestStack } from "../support/stack";
 import { httpRequest, httpServer } from "./http";
 
 const VIP = "10.77.1.100";
-/** Web pages by one mark, without and with persistence. */
-const PORTS = [80, 8080];
+/** Web pages by one mark, without and with persistence; of a range, one port that something listens on. */
+const PORTS = [80, 8080, "9000-9100"];
+const WITHIN = 9050;
 const STICKY = [8081, 8443];
 
 /**
@@ -22,7 +23,10 @@ async function program(): Promise<void> {
         interface: "eth0",
         sysctls: { "net.ipv4.vs.expire_nodest_conn": 1 },
         timeouts: { udp: 77 },
-        masquerade: [{ source: "192.168.0.0/16" }, { source: "192.168.1.0/24", destination: "10.0.0.0/8" }],
+        masquerade: [
+            { source: "192.168.0.0/16" },
+            { source: "192.168.1.0/24", destination: "10.0.0.0/8", to: "10.77.1.10" },
+        ],
         sync: { master: { interface: "eth0", syncid: 3 }, backup: { interface: "eth0", syncid: 3 } },
     });
     const marks = PORTS.map((port) => ({ protocol: "tcp" as const, address: VIP, port }));
@@ -87,6 +91,8 @@ describe("services of every kind", () => {
     test("by firewall mark: what arrives for its addresses is shared by weight", async () => {
         expect((await stack.up()).changes).toEqual({ create: 9 });
         expect(await answersOf(lab, "client", httpRequest(VIP), 12)).toEqual({ web1: 8, web2: 4 });
+        await Promise.all(["web1", "web2"].map((host) => lab.sh(host, alsoOn(WITHIN))));
+        expect(await answersOf(lab, "client", httpRequest(`${VIP}:${WITHIN}`), 3)).toEqual({ web1: 2, web2: 1 });
     });
 
     test("by firewall mark with persistence: a client has one real server on both ports", async () => {
@@ -130,7 +136,7 @@ describe("services of every kind", () => {
         expect(listed).toMatch(/master sync daemon \(mcast=eth0, syncid=3/);
         expect(listed).toMatch(/backup sync daemon \(mcast=eth0, syncid=3/);
         expect(listed).toMatch(/10\.77\.1\.100 \. tcp \. 8080 : 0xffffffff/);
-        expect(listed.match(/ masquerade comment /g)).toHaveLength(2);
+        expect(listed.match(/ (masquerade|snat ip to \S+) comment /g)).toHaveLength(2);
     });
 
     test("a second up and a refresh change nothing", async () => {

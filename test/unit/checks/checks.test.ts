@@ -45,7 +45,7 @@ const vs = (inputs: Inputs = {}, of: Inputs = web) =>
 const rs = (inputs: Inputs = {}, service: Inputs = web) =>
     [realServerResource as unknown as Resource<never>, { service, address: "192.0.2.21", ...inputs }] as const;
 
-const mark = (address: string, port: number) => ({ protocol: "tcp", address, port });
+const mark = (address: string, port: number | string) => ({ protocol: "tcp", address, port });
 const onLb = (host = director()) => ({ director: host });
 const onServer = (host = server()) => ({ realServer: host });
 
@@ -192,6 +192,42 @@ const raised: Case[] = [
             },
         }),
     ],
+    ...[
+        ["100-200", 150],
+        [200, "100-200"],
+        ["100-200", "200-300"],
+    ].map(
+        ([one, other]): Case => [
+            "LVS-MARK-TWICE",
+            'virtualServices["fwm/3"].marks[0]',
+            dir({
+                virtualServices: {
+                    "fwm/1": { marks: [mark("192.0.2.100", 0), mark("192.0.2.100", one!)] },
+                    "fwm/2": { marks: [mark("192.0.2.100", 99), mark("192.0.2.101", other!)] },
+                    "fwm/3": { marks: [mark("192.0.2.100", other!)] },
+                },
+            }),
+        ],
+    ),
+    [
+        "LVS-MARK-SHADOWS",
+        'virtualServices["tcp/192.0.2.100:21000"]',
+        dir({
+            virtualServices: { "tcp/192.0.2.100:21000": {}, "fwm/1": { marks: [mark("192.0.2.100", "20000-22000")] } },
+        }),
+    ],
+    [
+        "LVS-MARK-SHADOWS",
+        "port",
+        vs(),
+        onLb(
+            director({
+                ...table("-A -f 1 -s wlc"),
+                nft: 'table inet pulumi_lvs {\n\tchain prerouting_mark_ranges {\n\t\tip daddr 192.0.2.100 tcp dport 1-1000 meta mark set 0x00000001 comment "ipv4/tcp/192.0.2.100/1-1000"\n\t}\n}\n',
+            }),
+        ),
+    ],
+    ["LVS-OWN-SSH", "marks[0].port", vs({ marks: [mark("10.0.2.10", "20-30")] }, { director: lb, fwmark: 1 }), onLb()],
     [
         "LVS-MARK-FAMILY",
         "marks[1].address",

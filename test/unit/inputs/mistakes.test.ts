@@ -116,6 +116,29 @@ const connection: Mistake[] = [
     [{ host: "lb1", pasword: SECRET }, /did you mean `password`/, "pasword"],
 ];
 const ports = wholeNumber(0, 65535);
+/** A range has two ends, the first one before the last. */
+const portsOrRange: Mistake[] = [
+    ...[
+        -1,
+        65_536,
+        0.5,
+        true,
+        "",
+        "80",
+        "90-80",
+        "80-80",
+        "0-80",
+        "80-65536",
+        "80-",
+        "-80",
+        "80 - 90",
+        "80:90",
+        "1-2-3",
+        "http-https",
+    ].map(
+        (value): Mistake => [value, /^expected a whole number from 0 to 65535, or a range such as 10000-20000, got /],
+    ),
+];
 const tunnel: Mistake[] = [
     ...map,
     ...at("type", choice("ipip, gue or gre", "vxlan"), (type) => ({ type })),
@@ -153,7 +176,7 @@ const markedTraffic: Mistake[] = [
     ...map,
     ...at("protocol", choice("tcp, udp or sctp", "icmp"), (protocol) => ({ ...identity, protocol })),
     ...at("address", address, (value) => ({ ...identity, address: value })),
-    ...at("port", ports, (port) => ({ ...identity, port })),
+    ...at("port", portsOrRange, (port) => ({ ...identity, port })),
     [{ protocol: "tcp", port: 80 }, /^is required$/, "address"],
     [{ ...identity, weight: 1 }, /^is not known here; known are protocol, address, port$/, "weight"],
 ];

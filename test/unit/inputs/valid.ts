@@ -11,6 +11,9 @@ const ipv6 = fc
     .tuple(fc.constantFrom("2001:db8::", "2001:DB8:0:0::", "fd00::"), fc.integer({ min: 1, max: 0xffff }), fc.boolean())
     .map(([head, tail, long]) => `${head}${tail.toString(16).padStart(long ? 4 : 1, "0")}`);
 const port = fc.integer({ min: 1, max: 65535 });
+const portRange = fc
+    .tuple(fc.integer({ min: 1, max: 60_000 }), fc.integer({ min: 1, max: 5_535 }))
+    .map(([first, more]) => `${first}-${first + more}`);
 const device = fc.stringMatching(/^[a-z][a-z0-9_.-]{0,14}$/);
 const optional = { requiredKeys: [] as never[] };
 
@@ -115,7 +118,11 @@ const service = fc
     .map(({ scheduled: given, ...rest }) => ({ ...rest, ...given }));
 
 const marks = fc.array(
-    fc.record({ protocol: fc.constantFrom("tcp", "udp", "sctp"), address: fc.oneof(ipv4, ipv6), port }),
+    fc.record({
+        protocol: fc.constantFrom("tcp", "udp", "sctp"),
+        address: fc.oneof(ipv4, ipv6),
+        port: fc.oneof(port, portRange),
+    }),
     {
         minLength: 1,
         maxLength: 2,

@@ -581,6 +581,12 @@ describe("nftables", () => {
 		meta l4proto { 6, 17, 132 } meta mark set ip6 daddr . meta l4proto . th dport map @marks6
 	}
 
+	chain prerouting_mark_ranges {
+		type filter hook prerouting priority -149; policy accept;
+		ip daddr 192.0.2.100 tcp dport 10000-20000 meta mark set 0x00000005 comment "ipv4/tcp/192.0.2.100/10000-20000"
+		ip6 daddr 2001:db8::100 udp dport 1-2 meta mark set 0xffffffff comment "ipv6/udp/2001:db8::100/1-2"
+	}
+
 	chain postrouting_masquerade {
 		type nat hook postrouting priority 100; policy accept;
 		ip saddr 10.0.0.0/8 masquerade comment "10.0.0.0/8 0.0.0.0/0"
@@ -599,6 +605,8 @@ describe("nftables", () => {
             "ipv4/sctp/192.0.2.101/9": 2 ** 32 - 1,
             "ipv6/tcp/2001:db8::100/443": 3,
             "ipv4/sctp/192.0.2.100/0": 4,
+            "ipv4/tcp/192.0.2.100/10000-20000": 5,
+            "ipv6/udp/2001:db8::100/1-2": 2 ** 32 - 1,
         });
         expect(read("masquerade", { nft })).toEqual({
             "10.0.0.0/8 0.0.0.0/0": true,
@@ -668,6 +676,18 @@ describe("nftables", () => {
     /** What sets a rule: its chain, if it is not there, and the beginning of the rule. */
     const chain = (name: string, hook: string) =>
         `nft add chain inet pulumi_lvs ${name} { type ${hook}; policy accept; }; add rule inet pulumi_lvs ${name}`;
+
+    test("a range of ports is a rule of its own, behind what marks every port", () => {
+        const key = trafficKey("tcp", "192.0.2.100", "10000-20000");
+        const add = `${chain("prerouting_mark_ranges", "filter hook prerouting priority mangle + 1")} ip daddr 192.0.2.100 tcp dport 10000-20000 meta mark set 0x00000005 comment "${key}"`;
+        expect(set("mark", key, 5)).toEqual([add]);
+        expect(set("mark", key, 5, 4)).toEqual([`script prerouting_mark_ranges ${key}`, add]);
+        expect(unset("mark", key, 5)).toEqual([`script prerouting_mark_ranges ${key}`]);
+        const other = nft.replace("dport 10000-20000", "dport 10000-20001");
+        expect(read("mark", { nft: other })[key]).toEqual({
+            rule: "ip daddr 192.0.2.100 tcp dport 10000-20001 meta mark set 0x00000005",
+        });
+    });
 
     test.each([
         ["ip saddr 10.0.0.0/8 masquerade", "ip saddr 203.0.113.9 masquerade"],

@@ -269,7 +269,11 @@ test("the table filter is listed where there is no nft, and no other", () => {
 });
 
 describe("every sort of rule", () => {
-    const port = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 65535 }));
+    const port = fc.oneof(
+        fc.constant(0),
+        fc.integer({ min: 1, max: 65535 }),
+        fc.integer({ min: 1, max: 60_000 }).map((first) => `${first}-${first + 5_000}`),
+    );
     const v4 = fc.integer({ min: 1, max: 250 }).map((n) => `192.0.2.${n}`);
     const v6 = fc.integer({ min: 1, max: 65535 }).map((n) => `2001:db8::${n.toString(16)}`);
     /** Kind, key, a value and another one. */
