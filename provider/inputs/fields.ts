@@ -41,6 +41,10 @@ export const network = text.transform((value, context) =>
 export const device = text
     .min(1, { error: "must not be empty", abort: true })
     .max(15, { error: "a network interface's name has at most 15 characters", abort: true })
+    .regex(/^[^:]+$/, {
+        error: "names an alias, which the kernel has no interface for: leave out what begins with the colon",
+        abort: true,
+    })
     .regex(/^[A-Za-z0-9_.@-]+$/, { error: "is not the name of a network interface", abort: true })
     .refine((value) => value !== "." && value !== "..", "is not the name of a network interface");
 

@@ -48,6 +48,9 @@ async function program(): Promise<void> {
     new lvs.VirtualService("sctp", { ...others, protocol: "sctp", port: 7000 });
 }
 
+/** Our masquerading, as nft lists it. */
+const RULES = / (masquerade|snat ip to \S+) comment /g;
+
 /** The web server on one more port. */
 const alsoOn = (port: number): string => `busybox httpd -p ${port} -h /srv/www`;
 
@@ -136,7 +139,7 @@ describe("services of every kind", () => {
         expect(listed).toMatch(/master sync daemon \(mcast=eth0, syncid=3/);
         expect(listed).toMatch(/backup sync daemon \(mcast=eth0, syncid=3/);
         expect(listed).toMatch(/10\.77\.1\.100 \. tcp \. 8080 : 0xffffffff/);
-        expect(listed.match(/ (masquerade|snat ip to \S+) comment /g)).toHaveLength(2);
+        expect(listed.match(RULES)).toHaveLength(2);
     });
 
     test("a second up and a refresh change nothing", async () => {
@@ -148,7 +151,7 @@ describe("services of every kind", () => {
         await lab.sh("lb1", "nft flush ruleset");
         expect((await stack.up({ refresh: true })).changes).toEqual({ update: expect.any(Number) });
         expect(await answersOf(lab, "client", httpRequest(VIP), 3)).toEqual({ web1: 2, web2: 1 });
-        expect((await lab.sh("lb1", "nft list ruleset")).match(/ masquerade comment /g)).toHaveLength(2);
+        expect((await lab.sh("lb1", "nft list ruleset")).match(RULES)).toHaveLength(2);
     });
 
     test("destroy leaves every host as it was found", async () => {

@@ -54,6 +54,7 @@ const address: Mistake[] = [
 const device: Mistake[] = [
     ["", /^must not be empty/],
     ["an-interface-with-a-long-name", /at most 15 characters/],
+    ["eth0:1", /names an alias/],
     ["eth 0", /is not the name of a network interface/],
     ["eth0;reboot", /is not the name of a network interface/],
     ["..", /is not the name of a network interface/],
