@@ -47,12 +47,20 @@ async function main(): Promise<number> {
         },
         allowPositionals: true,
     });
-    const command = commands[positionals[0] ?? ""];
-    if (values.help === true || command === undefined) {
+    const [name, ...rest] = positionals;
+    if (values.help === true) {
         process.stdout.write(HELP);
-        return values.help === true ? 0 : 2;
+        return 0;
     }
-    return command.run(positionals.slice(1), values);
+    if (name === undefined) {
+        process.stderr.write(HELP);
+        return 2;
+    }
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (command === undefined) {
+        throw new Usage(`there is no command ${name}; there are ${Object.keys(commands).join(", ")} (lvs --help)`);
+    }
+    return command.run(rest, values);
 }
 
 main()

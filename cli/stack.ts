@@ -97,8 +97,9 @@ function pulumi(words: string[]): Promise<{ status: number | null; stdout: strin
         const child = spawn("pulumi", [...words, "--non-interactive"], {
             stdio: ["ignore", "pipe", "pipe"],
             env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
-            timeout: LIMIT * 1000,
         });
+        // node's own `timeout` goes on for a program that was not found, and would keep the command from its end.
+        setTimeout(() => child.kill(), LIMIT * 1000).unref();
         let stdout = "";
         let stderr = "";
         child.stdout.setEncoding("utf8").on("data", (text: string) => {
