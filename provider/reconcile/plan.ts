@@ -553,7 +553,8 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
         return [makeStep(kind, key, have, found.value, actions, true, "restore")];
     }
     if (row.nature === "setting") {
-        if (found.state === "unknown") return left("what it was before is not known");
+        // A value that is not ours needs no word: most often the delete before this one has given it back.
+        if (found.state === "unknown") return isOurs(claim, have) ? left("what it was before is not known") : [];
         if (row.unset === undefined) return [];
         if (!isOurs(claim, have)) return left("it was changed since");
     }

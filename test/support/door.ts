@@ -7,7 +7,7 @@ export interface Cut {
     direction: "up" | "down";
     at: number;
     passes: boolean;
-    /** Nobody answers from then on. */
+    /** Nobody answers from then on, until the door is armed anew. */
     forGood: boolean;
 }
 
@@ -41,6 +41,13 @@ export class Door {
         this.bytes = 0;
         this.cut = false;
         this.plan = plan;
+    }
+
+    /** Cuts now, and for good. */
+    shut(): void {
+        this.plan = { direction: "up", at: 0, passes: false, forGood: true };
+        this.cut = true;
+        this.breakAll();
     }
 
     async close(): Promise<void> {

@@ -58,7 +58,10 @@ const linesOf = (text: string): string[] =>
         .filter((line) => line !== "" && !OF_MODULES.test(line))
         .sort();
 
-export const lookAt = (on: On): Promise<Look> => everywhere(async (host) => linesOf(await on(host, LOOK)));
+/** The lines of one host. */
+export const lookBy = async (sh: (script: string) => Promise<string>): Promise<string[]> => linesOf(await sh(LOOK));
+
+export const lookAt = (on: On): Promise<Look> => everywhere((host) => lookBy((script) => on(host, script)));
 
 /** The hosts, how many commands their traps have counted, and which went wrong; they are disarmed. */
 export async function lookWithTraps(on: On) {

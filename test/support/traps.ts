@@ -3,14 +3,15 @@ import type { Lab } from "./lab";
 
 /**
  * What happens at the nth command: it fails without or after its work, never ends, ends its whole session, or waits until
- * the trap is disarmed and then does its work.
+ * the trap is disarmed and then does its work; or the machine is reset, as by its power switch.
  */
-export type Fault = "fails" | "fails after its work" | "hangs" | "kills its session" | "waits";
+export type Fault = "fails" | "fails after its work" | "hangs" | "kills its session" | "waits" | "resets its machine";
 
 /** What the provider's scripts run as processes, as far as a fault in it has consequences. */
 const COMMANDS = ["ipvsadm", "ip", "nft", "modprobe", "sync", "mv", "rm", "mkdir", "rmdir", "cksum", "grep", "sed"];
 
-const DIRECTORY = "/root/traps";
+/** A machine that was reset comes up without it: its traps do nothing. */
+const DIRECTORY = "/run/traps";
 
 const trap = (real: string): string => `#!/bin/sh
 [ -e ${DIRECTORY}/armed ] || exec ${real} "$@"
@@ -29,6 +30,7 @@ case $fault in
 hangs) exec sleep 600 ;;
 waits) while [ -e ${DIRECTORY}/armed ]; do sleep 0.2; done; exec ${real} "$@" ;;
 "kills its session") pkill -9 -s 0; kill -9 $$ ;;
+"resets its machine") echo b > /proc/sysrq-trigger; exec sleep 600 ;;
 esac
 echo "trapped" >&2
 exit 1
@@ -36,7 +38,7 @@ exit 1
 
 /** Puts the traps before the real commands; they do nothing until they are armed. */
 export async function setTraps(lab: Lab, host: string): Promise<void> {
-    const lines = [`mkdir -p ${DIRECTORY}`];
+    const lines: string[] = [];
     for (const command of COMMANDS) {
         const real = (await lab.sh(host, `PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v ${command}`)).trim();
         lines.push(`cat > /usr/local/bin/${command} <<'TRAP'\n${trap(real)}TRAP`, `chmod +x /usr/local/bin/${command}`);
@@ -52,7 +54,7 @@ export async function setTraps(lab: Lab, host: string): Promise<void> {
  */
 export const arm = (at: number, fault: Fault, which?: string, last = at): string =>
     [
-        `cd ${DIRECTORY}`,
+        `/bin/mkdir -p ${DIRECTORY} && cd ${DIRECTORY}`,
         "/bin/rm -f sprung which",
         ...(which === undefined ? [] : [`echo '${which}' > which`]),
         "echo 0 > count",

@@ -548,6 +548,9 @@ describe("a ledger that is not as it was", () => {
         expect(thingsOf(made.next)).toEqual({ ...thingsOf(stateOf({ things: found })), sysctl: { [SYSCTL]: "1" } });
         expect(made.notes.join()).toMatch(/what it was before is not known/);
         expect(made.next.ledger.size).toBe(0);
+        // What was given back already, by a delete whose answer did not arrive.
+        const again = plan(remove({ wants: [want("sysctl", SYSCTL, "1")] }), stateOf({ things: found }));
+        expect([again.steps, again.notes]).toEqual([[], []]);
     });
 
     test("a ledger without our file means that it was released already", () => {
