@@ -298,7 +298,9 @@ describe("a full machine", () => {
             /^RealServer\/own\d of organization\/shop\/prod: sysctl net\.ipv4\.conf\.eth0\.arp_ignore: .*\/proc\/sys\/net\/ipv4\/conf\/eth0\/arp_ignore/m,
         );
         expect(text).toMatch(/^RealServer\/own0 of .*: address lo\/10\.77\.1\.200\/32: left out$/m);
-        expect(listed).toMatch(/RealServer\/own\d of organization\/shop\/prod: sysctl net\.ipv4\.conf\.eth0\.arp_ignore/);
+        expect(listed).toMatch(
+            /RealServer\/own\d of organization\/shop\/prod: sysctl net\.ipv4\.conf\.eth0\.arp_ignore/,
+        );
         expect(addresses).not.toContain("10.77.1.200");
     });
 
