@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { ResourceType } from "../../provider/dynamic/shim";
 import { type Properties, ProviderProcess, type State } from "../protocol/support/process";
 import { type Lab, startLab } from "../support/lab";
+import { expectPicture, pictureOf, settled } from "../support/machine";
 
 const STACK = "organization/shop/prod";
 const owner = (type: ResourceType, name: string) => ({ owner: `${STACK}#${type}/${name}` });
@@ -120,51 +121,16 @@ const resources: [ResourceType, Properties][] = [
     ]),
 ];
 
-/** Everything of ours and beside us, each line alike however often it is asked. */
-const PICTURE = `
-ipvsadm -Sn | sort
-ipvsadm -Ln --thresholds | sed 's/ *[0-9]* *[0-9]* *$//' | tail -n +2
-ipvsadm -L --timeout
-ipvsadm -L --daemon
-ip -o addr show | sed 's/^[0-9]*: //;s/\\\\.*//' | grep -v fe80 | sort
-for d in /sys/class/net/lvs-*; do ip -d -o link show dev "\${d##*/}" | sed 's/^[0-9]*: //;s/ permaddr [^ ]*//'; done
-ip fou show; ip -6 fou show
-nft list table inet pulumi_lvs
-grep -H . /proc/sys/net/ipv4/vs/* /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
-grep -H . /proc/sys/net/ipv4/conf/*/arp_ignore /proc/sys/net/ipv4/conf/*/arp_announce /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/forwarding
-grep -H . /sys/module/ip_vs/parameters/conn_tab_bits /sys/module/ip_vs_ftp/parameters/ports`;
-
 let lab: Lab;
 let provider: ProviderProcess;
 let states: State[];
 let before: string[];
 
 const sh = (script: string) => lab.sh("machine", script);
-const picture = async () => (await sh(PICTURE)).split("\n");
+const picture = () => pictureOf(lab);
 
 /** What the unit said since a moment of the machine's clock. */
 const said = (since: string) => sh(`journalctl -q -o cat -t sh --since "@${since.trim()}"`);
-
-/** Waits until the machine looks as it is to, at most two minutes: what came last is in the failure. */
-async function expectPicture(wanted: string[]): Promise<void> {
-    let found: string[] = [];
-    for (const end = Date.now() + 120_000; Date.now() < end; ) {
-        await sh(settled);
-        found = await picture();
-        if (found.join("\n") === wanted.join("\n")) return;
-    }
-    expect(found).toEqual(wanted);
-}
-
-/** Waits until the unit has done what it was told to, at most a minute; then its state. */
-const settled = `
-for i in $(seq 120); do
-    case $(systemctl show -P ActiveState pulumi-lvs) in activating|reloading|deactivating) ;; *)
-        [ -n "$(systemctl list-jobs --no-legend 'pulumi-lvs*')" ] || break ;;
-    esac
-    sleep 0.5
-done
-systemctl is-active pulumi-lvs || :`;
 
 /** Waits until the machine has booted once more and lets us in, at most five minutes. */
 async function rebooted(bootId: string): Promise<void> {
@@ -245,7 +211,7 @@ describe("a full machine", () => {
             "systemctl restart systemd-networkd",
         ])("%s", async (command) => {
             await sh(`{ ${command}\n} 2>&1`);
-            await expectPicture(wanted);
+            await expectPicture(lab, wanted);
             expect(await sh("nft list tables")).toBe("table inet host\ntable inet pulumi_lvs\n");
         });
 
@@ -253,7 +219,7 @@ describe("a full machine", () => {
             await sh("ip addr del 10.77.2.100/32 dev eth1; sleep 5");
             expect(await sh("ip -o addr show dev eth1")).not.toContain("10.77.2.100");
             await sh("systemctl restart pulumi-lvs");
-            await expectPicture(wanted);
+            await expectPicture(lab, wanted);
         });
     });
 
@@ -270,7 +236,7 @@ describe("a full machine", () => {
             "table inet host\n",
         );
         await sh("systemctl restart pulumi-lvs");
-        await expectPicture(before);
+        await expectPicture(lab, before);
     });
 
     test("a network card that was renamed leaves no VIP without its ARP settings, and the unit says which line failed", async () => {
@@ -290,7 +256,7 @@ describe("a full machine", () => {
         await sh(rename("wan0", "eth0"));
         // A device that is renamed has its addresses' labels changed, and one that was down has lost those of IPv6.
         await sh("ip addr flush dev eth0; ifup --force eth0 2>&1; systemctl restart pulumi-lvs");
-        await expectPicture(before);
+        await expectPicture(lab, before);
 
         expect([status === 0, state]).toEqual([false, "failed\n"]);
         // Three resources claim the setting: one's line runs, and fails for all of them.
@@ -313,7 +279,7 @@ describe("a full machine", () => {
         sleep 1
         systemctl start pulumi-lvs`,
         );
-        await expectPicture(before);
+        await expectPicture(lab, before);
         expect(await sh(settled)).toBe("active\n");
     });
 });
