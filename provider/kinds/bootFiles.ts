@@ -115,16 +115,18 @@ exit $status
 const companions =
     "networking.service systemd-networkd.service NetworkManager.service nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service ufw.service";
 
+const AGAIN_UNIT = "pulumi-lvs-again.service";
+
 /**
- * Ordered after the network and the packet filter, and after what waits for them to be done; pulled along when one of
- * them is restarted, reloaded, or stopped and started.
+ * Ordered after the network and the packet filter, and after what waits for them to be done; reloaded with them. It must
+ * be no part of them (`PartOf`): a firewalld that starts takes nftables.service off, which would stop this one, and one
+ * that restarts could not, because it would be stopped and restarted in one transaction.
  */
 const UNIT = `[Unit]
 Description=Linux Virtual Server as declared by pulumi-lvs
 Wants=network-online.target pulumi-lvs-network.path
 After=network-online.target systemd-modules-load.service systemd-sysctl.service ${companions}
 After=systemd-networkd-wait-online.service NetworkManager-wait-online.service
-PartOf=${companions}
 ReloadPropagatedFrom=${companions}
 
 [Service]
@@ -134,7 +136,22 @@ ExecStart=/bin/sh ${BOOT_SCRIPT}
 ExecReload=/bin/sh ${BOOT_SCRIPT}
 
 [Install]
-WantedBy=multi-user.target ${companions}
+WantedBy=multi-user.target
+Also=${AGAIN_UNIT}
+`;
+
+/** Comes with each of them when it starts: at boot it finds nothing to restart. */
+const AGAIN = `[Unit]
+Description=pulumi-lvs once more, after what takes away what it has set
+After=${companions}
+Before=${BOOT_UNIT}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'systemctl -q is-failed ${BOOT_UNIT} && exec systemctl --no-block start ${BOOT_UNIT}; exec systemctl --no-block try-restart ${BOOT_UNIT}'
+
+[Install]
+WantedBy=${companions}
 `;
 
 /**
@@ -167,6 +184,7 @@ ExecStart=/bin/sh ${BOOT_SCRIPT} network
 export const bootFiles: Record<string, { text: string; mode: string }> = {
     [BOOT_SCRIPT]: { text: SCRIPT, mode: "0700" },
     [`${UNITS}/${BOOT_UNIT}`]: { text: UNIT, mode: "0644" },
+    [`${UNITS}/${AGAIN_UNIT}`]: { text: AGAIN, mode: "0644" },
     [`${UNITS}/pulumi-lvs-network.path`]: { text: WATCH, mode: "0644" },
     [`${UNITS}/pulumi-lvs-network.service`]: { text: AFTER_NETWORKD, mode: "0644" },
 };

@@ -906,20 +906,30 @@ describe("IPVS", () => {
 
 describe("the boot unit", () => {
     test("comes after the network and the packet filter, and goes along with whatever of them is restarted or reloaded", () => {
-        const unit = bootFiles["/etc/systemd/system/pulumi-lvs.service"]!.text;
-        const listed = (name: string) =>
-            [...unit.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].flatMap(([, units]) => units!.split(" "));
+        const listed = (unit: string, name: string) =>
+            [
+                ...bootFiles[`/etc/systemd/system/${unit}.service`]!.text.matchAll(new RegExp(`^${name}=(.*)$`, "gm")),
+            ].flatMap(([, units]) => units!.split(" "));
         for (const each of [
             ...["networking", "systemd-networkd", "NetworkManager", "nftables", "firewalld", "ufw"].map(
                 (name) => `${name}.service`,
             ),
             ...["netfilter-persistent", "iptables", "ip6tables"].map((name) => `${name}.service`),
         ]) {
-            for (const name of ["After", "PartOf", "ReloadPropagatedFrom", "WantedBy"]) {
-                expect([each, name, listed(name).includes(each)]).toEqual([each, name, true]);
+            for (const [unit, name] of [
+                ["pulumi-lvs", "After"],
+                ["pulumi-lvs", "ReloadPropagatedFrom"],
+                ["pulumi-lvs-again", "After"],
+                ["pulumi-lvs-again", "WantedBy"],
+            ] as const) {
+                expect([each, unit, name, listed(unit, name).includes(each)]).toEqual([each, unit, name, true]);
             }
         }
-        expect(listed("After")).toEqual(
+        // It would stop with what firewalld conflicts with, and keep firewalld from its restart.
+        expect(listed("pulumi-lvs", "PartOf")).toEqual([]);
+        expect(listed("pulumi-lvs", "Also")).toEqual(["pulumi-lvs-again.service"]);
+        expect(listed("pulumi-lvs-again", "Before")).toEqual(["pulumi-lvs.service"]);
+        expect(listed("pulumi-lvs", "After")).toEqual(
             expect.arrayContaining(["network-online.target", "NetworkManager-wait-online.service"]),
         );
     });
