@@ -28,7 +28,7 @@ const remedies = {
     timeout: "The host answers but is stuck or overloaded; look at it, or raise `perDialTimeout`.",
     sessions:
         "Its sshd turns connections away: too many at once (MaxStartups), a penalty for this address " +
-        "(PerSourcePenalties, fail2ban) or an access list. Wait, or look at sshd's log on the host.",
+        "(PerSourcePenalties, fail2ban) or an access list; or the host is starting. Wait, or look at sshd's log there.",
     lost: "Look at sshd's log on the host.",
     protocol:
         "Check that an SSH server listens on that port, and that it is not too old or too strict for this client.",
