@@ -38,9 +38,11 @@ export async function hostOf(target: string | undefined, values: Values): Promis
     if (target === undefined) throw new Usage("name a host: [USER@]HOST[:PORT], or its name in lvs:hosts");
     const mayBeName = !/[@[]/.test(target) && (values["stack"] !== undefined || projectAtHand());
     const known = mayBeName ? await stackHosts(values, "quietly") : {};
-    return Object.hasOwn(known, target)
-        ? { name: target, host: queueOf(connectionNamed(known, target)) }
-        : { name: target, host: queueOf(connectionOf(target, values)) };
+    if (Object.hasOwn(known, target)) return { name: target, host: queueOf(connectionNamed(known, target)) };
+    const names = Object.keys(known);
+    if (names.length > 0 && /^[\w-]+$/.test(target))
+        tell(`note: lvs:hosts has no entry ${target}, only ${names.join(", ")}: it is taken for an address`);
+    return { name: target, host: queueOf(connectionOf(target, values)) };
 }
 
 async function everyHost(values: Values): Promise<NamedHost[]> {

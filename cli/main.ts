@@ -5,7 +5,7 @@ import { closeAll } from "../provider/ssh/session";
 import { claims } from "./claims";
 import type { Command } from "./command";
 import { doctor } from "./doctor";
-import { connectionOptions, Usage } from "./host";
+import { connectionOptions, Usage, type Values } from "./host";
 import { importing } from "./import";
 import { drain, undrain } from "./maintenance";
 import { script } from "./script";
@@ -23,6 +23,7 @@ Where HOST is a name in lvs:hosts of the Pulumi stack that is selected in this d
 any [HOST…], all of lvs:hosts. Options:
     -s, --stack NAME       another stack than the selected one
     --json                 machine-readable
+    --version              of this package
 Of hosts that are given by address:
     -i, --identity FILE    private key (default: the SSH agent, SSH_AUTH_SOCK)
     --known-hosts FILE     known_hosts file (default: ~/.ssh/known_hosts)
@@ -44,12 +45,17 @@ async function main(): Promise<number> {
             stats: { type: "boolean" },
             rate: { type: "boolean" },
             help: { type: "boolean", short: "h" },
+            version: { type: "boolean" },
         },
         allowPositionals: true,
     });
     const [name, ...rest] = positionals;
     if (values.help === true) {
         process.stdout.write(HELP);
+        return 0;
+    }
+    if (values.version === true) {
+        process.stdout.write(`${(require("pulumi-lvs/package.json") as { version: string }).version}\n`);
         return 0;
     }
     if (name === undefined) {
@@ -60,7 +66,17 @@ async function main(): Promise<number> {
     if (command === undefined) {
         throw new Usage(`there is no command ${name}; there are ${Object.keys(commands).join(", ")} (lvs --help)`);
     }
+    refuseIgnored(name, command, values);
     return command.run(rest, values);
+}
+
+/** An option that a command would pass over: its usage names those that it takes beside the connections'. */
+function refuseIgnored(name: string, { usage }: Command, values: Values): void {
+    const ignored = Object.keys(values).filter(
+        (option) => !Object.hasOwn(connectionOptions, option) && !usage.includes(`--${option}`),
+    );
+    if (ignored.length === 0) return;
+    throw new Usage(`lvs ${name} takes no ${ignored.map((option) => `--${option}`).join(", ")} (lvs --help)`);
 }
 
 main()
