@@ -1,4 +1,6 @@
 /** The provider's configuration: what `configure` is given, read when it is used. */
+import { z } from "zod";
+import { parseInputs } from "../inputs/parse";
 import { type Connection, connectionSchema } from "../ssh/connection";
 import { settingNow } from "./stackFile";
 
@@ -53,6 +55,9 @@ export function readHosts(text: string | undefined): Record<string, unknown> {
     return value as Record<string, unknown>;
 }
 
+/** By this name in a path, no value of it is shown. */
+const inConnection = z.object({ connection: connectionSchema });
+
 /** The connection that a reference means. Throws an error that names the property, never its value. */
 export function resolveConnection(config: Config, reference: ConnectionReference, property: string): Connection {
     const named = typeof reference === "string";
@@ -63,10 +68,10 @@ export function resolveConnection(config: Config, reference: ConnectionReference
             `${property}: lvs:hosts has no entry ${JSON.stringify(reference)}${known.length === 0 ? " (it is empty)" : `; it has ${known.join(", ")}`}`,
         );
     }
-    const parsed = connectionSchema.safeParse(raw);
-    if (parsed.success) return named ? { ...parsed.data, name: reference } : parsed.data;
-    const where = named ? `config lvs:hosts["${reference as string}"]` : property;
+    const { value, failures } = parseInputs(inConnection, { connection: raw });
+    if (failures.length === 0) return named ? { ...value.connection, name: reference } : value.connection;
+    const where = named ? `config lvs:hosts["${reference}"]` : property;
     throw new Error(
-        parsed.error.issues.map((issue) => `${[where, ...issue.path].join(".")}: ${issue.message}`).join("\n"),
+        failures.map((each) => `${where}${each.property.slice("connection".length)}: ${each.reason}`).join("\n"),
     );
 }

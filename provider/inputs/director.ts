@@ -17,7 +17,9 @@ const daemon = z.strictObject({
     ttl: whole(limits.syncTtl).describe("Multicast TTL. Default 1.").optional(),
 });
 
-const timeout = whole(limits.timeout);
+const { min, max } = limits.timeout;
+/** ipvsadm's 0 leaves one alone; here that is said by leaving it out. */
+const timeout = whole(limits.timeout, `expected a whole number from ${min} to ${max}, or nothing to leave it alone`);
 
 const masquerade = z
     .strictObject({

@@ -24,9 +24,13 @@ const pathText = z
     .min(1, "must not be empty")
     .refine((value) => !value.includes("\0"), "must not contain NUL");
 
+const ports = "expected a whole number from 1 to 65535";
+const attempts = "expected a whole number from -1 on";
+const seconds = "expected seconds, more than 0 and at most 86400";
+
 const hopFields = {
     host,
-    port: z.int().min(1).max(65535).default(22).describe("TCP port of its sshd."),
+    port: z.int(ports).min(1, ports).max(65535, ports).default(22).describe("TCP port of its sshd."),
     user: z
         .string()
         .min(1, "must not be empty")
@@ -68,14 +72,14 @@ const hopFields = {
         .default(false)
         .describe("Accept any host key. Whoever answers at that address is then given the credentials."),
     dialErrorLimit: z
-        .int()
-        .min(-1)
+        .int(attempts)
+        .min(-1, attempts)
         .default(10)
         .describe("Number of failed attempts to connect after which to give up; -1: never."),
     perDialTimeout: z
-        .number()
-        .positive()
-        .max(86_400)
+        .number(seconds)
+        .positive(seconds)
+        .max(86_400, seconds)
         .default(15)
         .describe("Seconds for one attempt to connect, handshake and login included."),
 };

@@ -13,8 +13,8 @@ const identity = { protocol: "tcp", address: "192.0.2.100", port: 80 };
 /** A wrong value, the property that is named, and what is said. */
 type Mistake = [value: unknown, reason: RegExp, property?: string];
 
-const wholeNumber = (low: number, high: number): Mistake[] => {
-    const reason = new RegExp(`^expected a whole number from ${low} to ${high}, got `);
+const wholeNumber = (low: number, high: number, more = ""): Mistake[] => {
+    const reason = new RegExp(`^expected a whole number from ${low} to ${high}${more}, got `);
     return [low - 1, high + 1, low + 0.5, Number.NaN, Number.POSITIVE_INFINITY, String(low), true, [low], {}].map(
         (value) => [value, reason],
     );
@@ -98,7 +98,7 @@ const connection: Mistake[] = [
     [{ host: "[2001:db8::1]:22" }, /without brackets/, "host"],
     [{ host: 5 }, /^expected a text$/, "host"],
     [{ host: "lb1", port: 0 }, /./, "port"],
-    [{ host: "lb1", port: "22" }, /^expected a number$/, "port"],
+    [{ host: "lb1", port: "22" }, /^expected a whole number from 1 to 65535$/, "port"],
     [{ host: "lb1", user: "" }, /must not be empty/, "user"],
     [{ host: "lb1", password: { [SECRET]: 1 } }, /^expected a text$/, "password"],
     [{ host: "lb1", privateKey: SECRET }, /is not a private key/, "privateKey"],
@@ -295,7 +295,7 @@ const directorFields: Fields = {
         mistakes: [
             ...map,
             ...["tcp", "tcpfin", "udp"].flatMap((name) =>
-                at(name, wholeNumber(1, 2678400), (value) => ({ [name]: value })),
+                at(name, wholeNumber(1, 2678400, ", or nothing to leave it alone"), (value) => ({ [name]: value })),
             ),
             typo("tcp_fin", "tcpfin"),
         ],
