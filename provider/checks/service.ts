@@ -11,7 +11,7 @@ import { familyOf, hostPort, isLoopback, isUnicast } from "../ipvs/address";
 import { defaults } from "../ipvs/limits";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { schedulerNamed } from "../ipvs/schedulers";
-import { hasPort, type Ports, portRange } from "../kinds/dialect";
+import { hasPort, type Ports, portsMeet } from "../kinds/dialect";
 import type { Finding } from "../kinds/want";
 import { finding } from "./codes";
 import { below, lacksFallback } from "./words";
@@ -249,7 +249,7 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
             const place = `${below(at, "marks")}[${index}]`;
             const other = marked
                 .filter((each) => each.protocol === protocol && each.address === address && each.mark !== id.fwmark)
-                .find((each) => meet(each.port, port));
+                .find((each) => portsMeet(each.port, port));
             marked.push({ protocol, address, port, mark: id.fwmark, at: place });
             if (other !== undefined) {
                 findings.push(
@@ -271,13 +271,6 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
         if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
     }
     return findings;
-}
-
-/** Every port may have a mark of its own beside what marks some: it counts last. */
-function meet(one: Ports, other: Ports): boolean {
-    if (one === 0 || other === 0) return one === other;
-    const [[first, last], [from, to]] = [portRange(one), portRange(other)];
-    return first <= to && from <= last;
 }
 
 export function shadowed(service: string, mark: number, at: string): Finding {

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { kindOf, type Value } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
+import { parseTrafficKey, portsMeet } from "../kinds/dialect";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import type { Finding } from "../kinds/want";
 import { describeOwner } from "../reconcile/ledger";
@@ -104,6 +105,13 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
                             message: `${row.describe(mine.key)} is declared by ${describeOwner(other)} too`,
                         });
                     }
+                } else if (mine.host === theirs.host && markOneTraffic(mine, theirs)) {
+                    findings.push({
+                        code: "LVS-MARK-TWICE",
+                        severity: "error",
+                        property: "marks",
+                        message: `${mine.key} has the mark ${show(theirs.value)} in part already, by ${describeOwner(other)} (${theirs.key}): a packet has one mark, not ${show(mine.value)} too`,
+                    });
                 } else if (mine.host !== theirs.host && bothHold(mine, theirs)) {
                     findings.push({
                         code: "LVS-VIP-TWICE",
@@ -138,6 +146,13 @@ function sendAlike(mine: Seen, theirs: Seen, ...lists: Seen[][]): boolean {
     if (lists.flat().some(({ kind, key }) => kind === "sync" && key === "backup")) return false;
     const [a, b] = [mine.value, theirs.value] as Record<string, Value>[];
     return ["syncid", "group", "port"].every((name) => a![name] === b![name]);
+}
+
+/** Two marks for ports of one address that overlap. */
+function markOneTraffic(mine: Seen, theirs: Seen): boolean {
+    if (mine.kind !== "mark" || isDeepStrictEqual(mine.value, theirs.value)) return false;
+    const [a, b] = [parseTrafficKey(mine.key), parseTrafficKey(theirs.key)];
+    return a.protocol === b.protocol && a.address === b.address && portsMeet(a.port, b.port);
 }
 
 /** One address on two directors' networks. */

@@ -64,6 +64,13 @@ export function portRange(ports: Ports): [first: number, last: number] {
     return [first, last];
 }
 
+/** Whether two marks want a port in common. Every port may have a mark of its own beside what marks some: it counts last. */
+export function portsMeet(one: Ports, other: Ports): boolean {
+    if (one === 0 || other === 0) return one === other;
+    const [[first, last], [from, to]] = [portRange(one), portRange(other)];
+    return first <= to && from <= last;
+}
+
 /** Traffic as a key: `ipv4/tcp/192.0.2.100/80`. */
 export function trafficKey(protocol: string, address: string, port: Ports): string {
     return `${address.includes(":") ? "ipv6" : "ipv4"}/${protocol}/${address}/${port}`;

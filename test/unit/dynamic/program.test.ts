@@ -75,3 +75,40 @@ describe("a VIP of two services, on directors that are written as", () => {
         ["two names", "lb1", "lb2"],
     ])("%s, is on two", (_, one, other) => expect(codes(one, other)).toEqual(["LVS-VIP-TWICE"]));
 });
+
+describe("marks of two services on one director, whose ports are", () => {
+    const said = (...ports: (number | string)[]) => {
+        turn++;
+        return ports
+            .map((port, index) => {
+                const { value, failures } = parseInputs(virtualService.schema, {
+                    director: { name: `lb${turn}`, connection: `lb${turn}`, interface: "eth0" },
+                    fwmark: index + 1,
+                    marks: [{ protocol: "tcp", address: `203.0.113.${turn}`, port }],
+                    owner: `acme/shop/prod#VirtualService/${turn}-${index}`,
+                });
+                expect(failures).toEqual([]);
+                return contradictions(virtualService, value as VirtualServiceInputs);
+            })
+            .at(-1)!
+            .map(({ code, message }) => `${code}: ${message}`);
+    };
+
+    test.each([
+        ["a range, and one in it", "10000-20000", 12345],
+        ["ranges that overlap", "10000-20000", "20000-30000"],
+    ])("%s, are an error that names both", (_, one, other) => {
+        expect(said(one, other)).toEqual([
+            expect.stringMatching(
+                new RegExp(
+                    `^LVS-MARK-TWICE: ipv4/tcp/\\S+/${other} has the mark 1 .* by .*-0 .*/${one}\\).* not 2 too$`,
+                ),
+            ),
+        ]);
+    });
+
+    test.each([
+        ["ranges beside each other", "10000-19999", "20000-30000"],
+        ["a range, and every port, which counts last", "10000-20000", 0],
+    ])("%s, are none", (_, one, other) => expect(said(one, other)).toEqual([]));
+});
