@@ -7,7 +7,7 @@ import { parseInputs } from "../../../provider/inputs/parse";
 import { destinationValue, realServerSchema } from "../../../provider/inputs/realServer";
 import { identityOf } from "../../../provider/inputs/reference";
 import { serviceValue, virtualServiceSchema } from "../../../provider/inputs/service";
-import { canonicalJson, destinationKey, serviceKey } from "../../../provider/ipvs/model";
+import { canonicalJson, destinationKey, parseDestinationKey, serviceKey } from "../../../provider/ipvs/model";
 import { addDestination, addService } from "../../../provider/ipvs/render";
 import { fileName, type LedgerFile, renderLedger } from "../../../provider/reconcile/ledger";
 import type { HostState } from "../../../provider/reconcile/state";
@@ -89,6 +89,13 @@ function resourcesOf({ director, services, realServers }: Imported): Registered[
     ];
 }
 
+/** Tables that a program may declare: a VIP is no real server of its own service. */
+const declarable = tables.filter(({ destinations }) =>
+    [...destinations.keys()]
+        .map((key) => parseDestinationKey(key))
+        .every(({ service, address }) => !service.includes(address)),
+);
+
 describe("any table comes over whole", () => {
     const forms: [string, number, (found: Imported) => Promise<Registered[]>][] = [
         ["as values", 100, async (found) => resourcesOf(found)],
@@ -97,7 +104,7 @@ describe("any table comes over whole", () => {
     ];
     test.each(forms)("%s", async (_, numRuns, registered) => {
         await fc.assert(
-            fc.asyncProperty(tables, async (table) => {
+            fc.asyncProperty(declarable, async (table) => {
                 const found = imported("lb1", directorOf(commandsOf(table)));
                 expect([...found.services, ...found.realServers].flatMap(({ obstacles }) => obstacles)).toEqual([]);
                 expect(plain(tableOf(await registered(found)))).toBe(plain(table));
