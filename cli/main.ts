@@ -79,6 +79,11 @@ function refuseIgnored(name: string, { usage }: Command, values: Values): void {
     throw new Usage(`lvs ${name} takes no ${ignored.map((option) => `--${option}`).join(", ")} (lvs --help)`);
 }
 
+// A reader may have seen enough (`| head`): what is under way goes on to its end.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+});
+
 main()
     .catch((error: unknown) => {
         process.stderr.write(`lvs: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -47,6 +47,12 @@ test.each(["docter", "constructor"])("a command that does not exist is named, an
     expect(stderr).toMatch(new RegExp(`^lvs: there is no command ${name}; there are doctor, status, `));
 });
 
+test("a reader that has seen enough is no trouble", () => {
+    const command = '"$1" "$2" --help | :';
+    const words = ["-c", command, "sh", process.execPath, join(root, "dist/cli/main.js")];
+    expect(spawnSync("/bin/sh", words, { encoding: "utf8", timeout: LIMIT_MS }).stderr).toBe("");
+});
+
 test("--version tells the package's", () => {
     const { version } = require(join(root, "package.json")) as { version: string };
     expect(lvs("--version")).toMatchObject({ status: 0, stdout: `${version}\n`, stderr: "" });
