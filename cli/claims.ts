@@ -97,7 +97,8 @@ function print({ host, file, owner, id, stack, claims: all }: ReturnType<typeof 
     const lines = [`${file} ${id} (${describeOwner(owner)})`];
     if (stack === "dead") {
         lines.push(
-            "    not in the stack's state: unless a `pulumi up` is under way, its create was cut off and then reverted;",
+            "    not in the stack's state: its create was cut off and then reverted, it was kept by retainOnDelete or",
+            "    `pulumi state delete`, or a `pulumi up` is under way;",
             `    \`lvs claims release ${host} ${file}\` forgets it, with --restore it also undoes what it claims`,
         );
     } else if (stack === "other incarnation") {
