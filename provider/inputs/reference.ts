@@ -7,12 +7,15 @@ import { limits } from "../ipvs/limits";
 import { protocols, type ServiceIdentity } from "../ipvs/model";
 import { address, connection, contradiction, device, port, ports, text, whole } from "./fields";
 
-export const directorReference = z.object({
-    name: text.min(1, "must not be empty"),
-    connection,
-    interface: device.optional(),
-    persistAcrossReboot: z.boolean().optional(),
-});
+export const directorReference = z.object(
+    {
+        name: text.min(1, "must not be empty"),
+        connection,
+        interface: device.optional(),
+        persistAcrossReboot: z.boolean().optional(),
+    },
+    "expected a Director, or its plain data",
+);
 export type DirectorReference = z.infer<typeof directorReference>;
 
 /** What identifies a service. */
@@ -72,11 +75,14 @@ export function identityOf(value: Identity): ServiceIdentity {
 }
 
 export const serviceReference = z
-    .object({
-        director: directorReference,
-        ...identityFields,
-        marks: marks.optional(),
-    })
+    .object(
+        {
+            director: directorReference,
+            ...identityFields,
+            marks: marks.optional(),
+        },
+        "expected a VirtualService, or its plain data",
+    )
     .superRefine(identityContradictions);
 export type ServiceReference = z.infer<typeof serviceReference>;
 

@@ -21,6 +21,8 @@ const wholeNumber = (low: number, high: number, more = ""): Mistake[] => {
 };
 const flag: Mistake[] = ["yes", "true", 1, 0, [true], {}].map((value) => [value, /^expected true or false, got /]);
 const map: Mistake[] = ["a", 5, true].map((value) => [value, /^expected a map, got /]);
+const resource = (what: string): Mistake[] =>
+    ["lb1", 5, true, ["lb1"]].map((value) => [value, new RegExp(`^expected a ${what}, or its plain data, got `)]);
 const choice = (values: string, ...wrong: unknown[]): Mistake[] =>
     ["", "x", 5, true, ["x"], ...wrong].map((value) => [value, new RegExp(`^expected ${values}, got `)]);
 const typo = (key: string, meant: string): Mistake => [
@@ -244,8 +246,7 @@ const directorName: Mistake[] = [
     [5, /^expected a text, got 5$/],
 ];
 const reference: Mistake[] = [
-    ...map,
-    [["lb1"], /^expected a map, got /],
+    ...resource("Director"),
     [{ connection: "lb1" }, /^is required$/, "name"],
     [{ name: "lb1" }, /./, "connection"],
     ...at("name", directorName, (name) => ({ ...director, name })),
@@ -384,7 +385,7 @@ const realServerFields: Fields = {
     ...rule,
     service: {
         mistakes: [
-            ...map,
+            ...resource("VirtualService"),
             required,
             ...at("director", [...reference, required], (value) => ({ ...identity, director: value })),
             ...at("protocol", [...choice("tcp, udp or sctp"), required], (protocol) => ({
