@@ -41,19 +41,16 @@ const answered = async (host: string, vip: string, count = REQUESTS) => {
     );
     return stdout.split("\n").filter((line) => line === "web1").length;
 };
-/** What sends at its own pace: a client that only reads slowly may find all of it in its buffer. */
-const SLOW = `#!/bin/sh
-printf 'Content-Type: text/plain\\r\\n\\r\\n'
-for i in $(seq 15); do head -c 20000 /dev/zero; sleep 0.2; done`;
 /**
- * Slow downloads, as long as they come whole. A redirect counts for a connection that stands, the kernel sends few of
- * them, and the first one may only make the real server ask for its new neighbour: so several.
+ * Slow downloads, as long as they come whole. The kernel obeys a redirect for a connection that stands, of which nobody
+ * is just writing to the socket; it sends few of them, and the first one may only make the real server ask for its new
+ * neighbour. So there are several downloads, and small windows: what is sent waits for what the client has read.
  */
 const downloads = async (host: string, vip: string) =>
     (
         await lab.run(
             host,
-            `for i in 1 2 3 4 5; do curl -gsf -m 12 -o /dev/null ${url(vip)}/cgi-bin/slow || exit 1; done`,
+            `for i in 1 2 3 4 5; do curl -gsf -m 12 --limit-rate 100k -o /dev/null ${url(vip)}/big || exit 1; done`,
         )
     ).status === 0;
 /** Redirects that the director has sent. */
@@ -75,10 +72,8 @@ beforeAll(async () => {
         program: async () => {},
         config: { "lvs:hosts": lab.lvsHosts("lb1", "web1") },
     });
-    await lab.sh(
-        "web1",
-        `${httpServer}; mkdir /srv/www/cgi-bin; cd /srv/www/cgi-bin; cat >slow <<'SLOW'\n${SLOW}\nSLOW\nchmod +x slow`,
-    );
+    await lab.sh("web1", `${httpServer}; head -c 300000 /dev/zero >/srv/www/big`);
+    for (const host of ["client", "near"]) await lab.sh(host, "sysctl -qw net.ipv4.tcp_rmem='4096 16384 32768'");
 });
 afterAll(async () => {
     await stack?.remove();

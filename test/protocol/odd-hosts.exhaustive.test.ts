@@ -157,7 +157,8 @@ describe("a host", () => {
             make: () =>
                 lab.sh(
                     ODD,
-                    "mount -t tmpfs none /lib/modules; mkdir /lib/modules/6.1.0-999-cloud-amd64; : > /lib/modules/6.1.0-999-cloud-amd64/modules.dep",
+                    `cp ${MODULES}/modules.dep /run/; mount -t tmpfs none /lib/modules
+                    mkdir /lib/modules/6.1.0-999-cloud-amd64 && mv /run/modules.dep /lib/modules/6.1.0-999-cloud-amd64/`,
                 ),
             ...{
                 code: "LVS-MODULE",
