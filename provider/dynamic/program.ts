@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { kindOf, type Value } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
 import { parseTrafficKey, portsMeet } from "../kinds/dialect";
+import { takesFrom } from "../kinds/filter";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import type { Finding } from "../kinds/want";
 import { describeOwner } from "../reconcile/ledger";
@@ -88,6 +89,15 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
         for (const mine of wanted) {
             const row = kindOf(mine.kind);
             for (const theirs of list) {
+                if (mine.host === theirs.host && (shadows(mine, theirs) || shadows(theirs, mine))) {
+                    const [mark, service] = mine.kind === "mark" ? [mine, theirs] : [theirs, mine];
+                    findings.push({
+                        code: "LVS-MARK-SHADOWS",
+                        severity: "warning",
+                        property: "",
+                        message: `what arrives for ${service.key} gets the firewall mark ${show(mark.value)}, and IPVS looks for a mark first: the service gets nothing (one of the two is declared by ${describeOwner(other)})`,
+                    });
+                }
                 if (mine.kind !== theirs.kind) continue;
                 if (mine.host === theirs.host && mine.key === theirs.key) {
                     if (!isDeepStrictEqual(mine.value, theirs.value)) {
@@ -153,6 +163,11 @@ function markOneTraffic(mine: Seen, theirs: Seen): boolean {
     if (mine.kind !== "mark" || isDeepStrictEqual(mine.value, theirs.value)) return false;
     const [a, b] = [parseTrafficKey(mine.key), parseTrafficKey(theirs.key)];
     return a.protocol === b.protocol && a.address === b.address && portsMeet(a.port, b.port);
+}
+
+/** A mark and a service whose traffic it takes. */
+function shadows(mark: Seen, service: Seen): boolean {
+    return mark.kind === "mark" && service.kind === "service" && takesFrom(mark.key, service.key);
 }
 
 /** One address on two directors' networks. */

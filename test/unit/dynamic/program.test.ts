@@ -112,3 +112,43 @@ describe("marks of two services on one director, whose ports are", () => {
         ["a range, and every port, which counts last", "10000-20000", 0],
     ])("%s, are none", (_, one, other) => expect(said(one, other)).toEqual([]));
 });
+
+describe("a service beside a mark on the same director", () => {
+    const said = (mark: object, service: object, markFirst: boolean) => {
+        turn++;
+        const director = { name: `lb${turn}`, connection: `lb${turn}`, interface: "eth0" };
+        const address = `203.0.113.${turn}`;
+        const pair = [
+            { fwmark: 7, marks: [{ protocol: "tcp", address, port: 80, ...mark }] },
+            { protocol: "tcp", address, port: 80, ...service },
+        ];
+        return (markFirst ? pair : pair.reverse())
+            .map((inputs, index) => {
+                const all = { director, ...inputs, owner: `acme/shop/prod#VirtualService/${turn}-${index}` };
+                const { value, failures } = parseInputs(virtualService.schema, all);
+                expect(failures).toEqual([]);
+                return contradictions(virtualService, value as VirtualServiceInputs);
+            })
+            .at(-1)!
+            .map(({ code, severity, message }) => `${code} ${severity}: ${message}`);
+    };
+
+    test.each([true, false])(
+        "that takes its traffic is warned of, whichever comes first (the mark: %s)",
+        (markFirst) => {
+            for (const port of [80, 0, "79-81"]) {
+                expect(said({ port }, {}, markFirst)).toEqual([
+                    expect.stringMatching(
+                        /^LVS-MARK-SHADOWS warning: what arrives for tcp\/\S+:80 gets .* mark 7.* by .*-0/,
+                    ),
+                ]);
+            }
+        },
+    );
+
+    test.each([
+        ["another port", { port: "81-90" }, {}],
+        ["another protocol", { protocol: "udp" }, {}],
+        ["another address", {}, { address: "192.0.2.1" }],
+    ])("that takes %s is no trouble", (_, mark, service) => expect(said(mark, service, true)).toEqual([]));
+});
