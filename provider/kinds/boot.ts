@@ -18,7 +18,11 @@ export const bootKind: Kind<string> = {
     },
     set: () => [
         ...Object.entries(bootFiles).map(
-            ([path, { text, mode }]): Action => ({ script: WRITE, words: [path, mode], texts: [text] }),
+            ([path, { text, mode, optional }]): Action => ({
+                script: optional ? WRITE_WHERE_IT_BELONGS : WRITE,
+                words: [path, mode],
+                texts: [text],
+            }),
         ),
         { script: ENABLE, words: [BOOT_UNIT] },
     ],
@@ -32,6 +36,8 @@ export { bootValue } from "./bootFiles";
 export { BOOT_SCRIPT, BOOT_UNIT };
 
 const WRITE = `mkdir -p "\${1%/*}" && printf '%s' "$3" > "$1.new" && chmod "$2" "$1.new" && mv -f "$1.new" "$1"`;
+
+const WRITE_WHERE_IT_BELONGS = `[ -d "\${1%/*}" ] || exit 0; ${WRITE}`;
 
 /** A systemd that is installed but does not run (an image being built, a container) is told by its links alone. */
 const ENABLE = `

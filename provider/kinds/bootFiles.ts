@@ -1,10 +1,18 @@
-/** The texts of the boot unit, of its script and of what watches systemd-networkd, and the checksums by which a probe knows them. */
+/**
+ * The texts of the boot unit, of its script and of what hears of systemd-networkd and NetworkManager, and the checksums by
+ * which a probe knows them.
+ */
+import { dirname } from "node:path/posix";
 import { ranks } from "./kind";
 
 export const BOOT_UNIT = "pulumi-lvs.service";
 export const LEDGER_DIRECTORY = "/var/lib/pulumi-lvs";
 export const BOOT_SCRIPT = `${LEDGER_DIRECTORY}/boot`;
 const UNITS = "/etc/systemd/system";
+const DISPATCHER = "/etc/NetworkManager/dispatcher.d";
+
+/** NetworkManager has configured an interface. */
+const CONFIGURED = "/run/pulumi-lvs/configured";
 
 /**
  * Runs the ledger's lines in the order of their ranks. It knows no kind and no resource: a line is a rank, a place (kind
@@ -13,9 +21,9 @@ const UNITS = "/etc/systemd/system";
  * so that no address comes up without the settings that it needs. Addresses take part in no order among themselves, and
  * each has to wait for an answer that should not come: they are set at once.
  *
- * With the argument `network` it comes after systemd-networkd, which takes away addresses and routes that it does not
- * know when it reads changed files: then it sets these alone, and only if such a file is newer than the last time. So an
- * address that somebody took off by hand does not come back.
+ * With the argument `network` it comes after systemd-networkd or NetworkManager, which take away addresses and routes that
+ * they do not know when they configure an interface: then it sets these alone, and only if a file of networkd's is newer
+ * than the last time, or NetworkManager has said so. So an address that somebody took off by hand does not come back.
  */
 const SCRIPT = `#!/bin/sh
 # Written by pulumi-lvs: sets what the ledger beside it claims. It goes with the last claim.
@@ -27,7 +35,10 @@ seen=/run/pulumi-lvs/network
 least=0
 if [ "$1" = network ]; then
     sleep 2
-    [ -n "$(find /etc/systemd/network /run/systemd/network -newer $seen 2>/dev/null)" ] || exit 0
+    [ -e ${CONFIGURED} ] || [ -n "$(find /etc/systemd/network /run/systemd/network -newer $seen 2>/dev/null)" ] || exit 0
+    rm -f ${CONFIGURED}
+    # Where something has failed, an address may lack what it needs: all has to go in order, once more.
+    ! systemctl -q is-failed ${BOOT_UNIT} 2>/dev/null || exec systemctl --no-block start ${BOOT_UNIT}
     least=${ranks.address}
 fi
 # An interface in these states loses its addresses when it leaves them.
@@ -171,8 +182,8 @@ After=${BOOT_UNIT}
 PathChanged=/run/systemd/netif/links
 `;
 
-const AFTER_NETWORKD = `[Unit]
-Description=Addresses that systemd-networkd took away, as declared by pulumi-lvs
+const AFTER_NETWORK = `[Unit]
+Description=Addresses that the network's configuration took away, as declared by pulumi-lvs
 StartLimitIntervalSec=0
 
 [Service]
@@ -180,13 +191,34 @@ Type=oneshot
 ExecStart=/bin/sh ${BOOT_SCRIPT} network
 `;
 
-/** Every file of the boot unit: path, text and mode. */
-export const bootFiles: Record<string, { text: string; mode: string }> = {
+/**
+ * NetworkManager tells its dispatcher's scripts when it has configured an interface (`nmcli connection up`, `nmcli device
+ * reapply`, a cable that is back), which is no job of systemd's either. One that follows another begins anew; before the
+ * boot unit has begun there is nothing to bring back.
+ */
+const AFTER_NETWORK_MANAGER = `#!/bin/sh
+# Written by pulumi-lvs: what it set on an interface comes back after NetworkManager has configured it.
+case $2 in up|reapply) ;; *) exit 0 ;; esac
+[ "$(systemctl show -P ActiveState ${BOOT_UNIT})" != inactive ] || exit 0
+mkdir -p /run/pulumi-lvs && : > ${CONFIGURED}
+exec systemctl --no-block restart pulumi-lvs-network.service
+`;
+
+interface BootFile {
+    text: string;
+    mode: string;
+    /** Only where its directory is: the host has what it speaks to. */
+    optional?: true;
+}
+
+/** Every file of the boot unit by its path. */
+export const bootFiles: Record<string, BootFile> = {
     [BOOT_SCRIPT]: { text: SCRIPT, mode: "0700" },
     [`${UNITS}/${BOOT_UNIT}`]: { text: UNIT, mode: "0644" },
     [`${UNITS}/${AGAIN_UNIT}`]: { text: AGAIN, mode: "0644" },
     [`${UNITS}/pulumi-lvs-network.path`]: { text: WATCH, mode: "0644" },
-    [`${UNITS}/pulumi-lvs-network.service`]: { text: AFTER_NETWORKD, mode: "0644" },
+    [`${UNITS}/pulumi-lvs-network.service`]: { text: AFTER_NETWORK, mode: "0644" },
+    [`${DISPATCHER}/90-pulumi-lvs`]: { text: AFTER_NETWORK_MANAGER, mode: "0755", optional: true },
 };
 
 const paths = Object.keys(bootFiles);
@@ -199,15 +231,21 @@ export const bootValue = `${Object.values(bootFiles)
 /** The probe's command that says it. */
 export const bootProbe = `if [ -e ${UNITS}/${BOOT_UNIT} ] || [ -e ${BOOT_SCRIPT} ]; then
     cksum ${paths.join(" ")} 2>/dev/null
+    [ -d ${DISPATCHER} ] || echo "no ${DISPATCHER}"
     [ -L ${UNITS}/multi-user.target.wants/${BOOT_UNIT} ] && echo enabled
 fi`;
 
-/** The value out of what that printed: checksum and size of each file, and whether the unit is enabled. */
+/**
+ * The value out of what that printed: checksum and size of each file, and whether the unit is enabled. A file whose
+ * directory the host does not have counts as there.
+ */
 export function readBoot(printed: string[]): string | undefined {
     if (printed.length === 0) return undefined;
-    const sum = (path: string) =>
-        /^(\d+ \d+) /.exec(printed.find((line) => line.endsWith(` ${path}`)) ?? "")?.[1] ?? "absent";
-    return [...paths.map(sum), printed.includes("enabled") ? "enabled" : "disabled"].join(" ");
+    const sum = ([path, { text }]: [string, BootFile]) =>
+        printed.includes(`no ${dirname(path)}`)
+            ? cksum(text)
+            : (/^(\d+ \d+) /.exec(printed.find((line) => line.endsWith(` ${path}`)) ?? "")?.[1] ?? "absent");
+    return [...Object.entries(bootFiles).map(sum), printed.includes("enabled") ? "enabled" : "disabled"].join(" ");
 }
 
 /** POSIX cksum(1): its CRC and the number of bytes. */

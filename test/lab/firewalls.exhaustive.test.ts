@@ -139,13 +139,14 @@ describe("NetworkManager, which has the interface that a VIP of ours is on", () 
         await sh(`
 mkdir -p /etc/NetworkManager/conf.d
 printf '[ifupdown]\\nmanaged=true\\n[keyfile]\\nunmanaged-devices=except:interface-name:eth1\\n' > /etc/NetworkManager/conf.d/lab.conf
+systemctl -q enable NetworkManager-dispatcher
 systemctl start NetworkManager
 nmcli connection add type ethernet ifname eth1 con-name back ipv4.method manual ipv4.addresses 10.77.2.10/24 ipv6.method disabled
 nmcli connection up back
 systemctl restart pulumi-lvs`);
         // It sets the interface's own address, too, and says so.
         wanted = wanted.map((line) =>
-            line.replace(/^(eth1 +inet 10\.77\.2\.10.* global) eth1$/, "$1 noprefixroute eth1"),
+            line.replace(/^(eth1 +inet 10\.77\.2\.10\/.* global) eth1$/, "$1 noprefixroute eth1"),
         );
         await expectPicture(lab, wanted);
     }, 900_000);

@@ -947,6 +947,16 @@ describe("the boot unit", () => {
         }
         expect(readBoot([])).toBeUndefined();
     });
+
+    test("what speaks to NetworkManager may be missing where that is", () => {
+        const lines = Object.entries(bootFiles)
+            .filter(([, { optional }]) => optional !== true)
+            .map(([path, { text }]) => `${cksum(text)} ${path}`);
+        expect(lines).toHaveLength(5);
+        const told = [...lines, "no /etc/NetworkManager/dispatcher.d", "enabled"];
+        expect(readBoot(told)).toBe(bootValue);
+        expect(readBoot(told.slice(1))).not.toBe(bootValue);
+    });
 });
 
 describe("what a hostile host says", () => {

@@ -1127,6 +1127,7 @@ describe("at boot", () => {
         () => {
             fresh();
             const network = () => host.run(`set -- network\n${bootScript}`);
+            host.program("systemctl", "exit 1");
             place(made([...rules, defaultRoute("10.0.0.1"), want("address", VIP, { deprecated: false })]));
             boot();
             const route = host.read("state/route");
@@ -1147,6 +1148,35 @@ describe("at boot", () => {
             expect(host.read("state/route")).toBe(route);
             host.write("state/address", dropped);
             expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
+        },
+        true,
+    );
+
+    promise(
+        "after NetworkManager has configured an interface addresses come back, once, and in order where the unit had failed",
+        () => {
+            fresh();
+            const configured = () => host.write("run/pulumi-lvs/configured", "");
+            const network = () => host.run(`set -- network\n${bootScript}`);
+            host.program("systemctl", "exit 1");
+            place(made([...rules, want("address", VIP, { deprecated: false })]));
+            boot();
+            const address = host.read("state/address");
+            const dropped = address.replace(/.*192\.0\.2\.100.*\n/, "");
+            const lose = () => {
+                host.write("state/address", dropped);
+                host.write("state/table", "");
+            };
+            lose();
+            configured();
+            expect([network().status, host.read("state/address"), host.read("state/table")]).toEqual([0, address, ""]);
+            lose();
+            expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
+
+            host.program("systemctl", 'case " $* " in *" is-failed "*) exit 0 ;; esac; echo "$*" >> $R/state/asked');
+            configured();
+            expect([network().status, host.read("state/address")]).toEqual([0, dropped]);
+            expect(host.read("state/asked")).toBe("--no-block start pulumi-lvs.service\n");
         },
         true,
     );
