@@ -218,10 +218,35 @@ export async function remove(
     const doing: Doing = { identity, manner, around, deeds: [] };
     const hosts = byHost(parts, around);
     if (hosts.length > 1) for (const part of hosts) await rehearse(doing, part);
+    const kept: string[] = [];
     // What was done before a later host failed stays done: it is durable, and the next attempt finds it so.
     for (const part of hosts.reverse()) {
-        await forgiving(around, part, () => carryOut(doing, part, "delete", false));
+        const outcome = await forgiving(around, part, () => carryOut(doing, part, "delete", false));
+        if (outcome === undefined) continue;
+        if (part.role === "director") kept.push(...keptRules(part, outcome));
+        else if (kept.length > 0) sayUnready(doing, part, outcome, kept);
     }
+}
+
+/** Rules that stay, because somebody else declares them, too. */
+function keptRules(part: HostPart, { state, deed }: Outcome): string[] {
+    const goes = ({ kind, key }: { kind: string; key: string }) =>
+        deed.changes.some((change) => change.kind === kind && change.key === key && change.after === undefined);
+    return part
+        .wants(undefined)
+        .filter((want) => want.kind === "destination" && state.objects.get(want.kind)?.has(want.key) && !goes(want))
+        .map(({ kind, key }) => kindOf(kind).describe(key));
+}
+
+/** A real server that is sent packets still, and has lost what takes them in. */
+function sayUnready({ identity, around }: Doing, part: HostPart, { deed }: Outcome, kept: string[]): void {
+    const lost = deed.changes
+        .filter(({ kind, after }) => (kind === "address" || kind === "redirect") && after === undefined)
+        .map(({ kind, key }) => kindOf(kind).describe(key));
+    if (lost.length === 0) return;
+    around.say(
+        `warning: ${hostOf(part, around).name}: ${identity.id}: ${kept.join(", ")} stays on the director, for it is declared elsewhere, too; what took its packets in is gone from here: ${lost.join(", ")}`,
+    );
 }
 
 /** What a host must not give up now is refused before a rule goes that another host has. */

@@ -4,7 +4,6 @@
  * After each, what others have on the hosts is untouched, what is ours is as before or as declared, or the error says
  * what is left; and a plain `up`, or `destroy`, comes to its end. LVS_FAULT_SAY=1 tells each.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
@@ -24,6 +23,7 @@ import {
     MODULES,
     tellsWhatIsLeft,
 } from "../support/look";
+import { processesOf } from "../support/processes";
 import { makeStack, type Summary, type TestStack } from "../support/stack";
 import { arm, type Fault, release, setTraps, tell } from "../support/traps";
 
@@ -171,28 +171,6 @@ async function configure(more: Record<string, string> = PATIENT, connection: obj
     await stack.stack.setAllConfig(
         Object.fromEntries(Object.entries(config).map(([key, value]) => [key, { value, secret: key === "lvs:hosts" }])),
     );
-}
-
-/** The processes of the running operation: Pulumi's own, and the provider's, which Pulumi started. */
-function processesOf(): Partial<Record<"pulumi" | "provider", number>> {
-    const all = readdirSync("/proc")
-        .filter((name) => /^\d+$/.test(name))
-        .flatMap((name) => {
-            try {
-                const [, parent] = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
-                const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
-                return [{ pid: Number(name), parent: Number(parent), words }];
-            } catch {
-                return [];
-            }
-        });
-    const pulumi = all.find(({ parent, words }) => parent === process.pid && /(^|\/)pulumi$/.test(words[0]!))?.pid;
-    const below = new Set([pulumi]);
-    for (const { pid, parent } of all.sort((a, b) => a.pid - b.pid)) if (below.has(parent)) below.add(pid);
-    const provider = all.find(
-        ({ pid, words }) => below.has(pid) && words.some((word) => word.includes("cmd/dynamic-provider/")),
-    )?.pid;
-    return { ...(pulumi === undefined ? {} : { pulumi }), ...(provider === undefined ? {} : { provider }) };
 }
 
 const isAlive = (pid: number): boolean => {

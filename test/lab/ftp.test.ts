@@ -39,7 +39,6 @@ describe("examples/ftp", () => {
             serve,
             request: (vip) => get(vip),
             resources: 5,
-            identity: process.env["LVS_EXHAUSTIVE"] === "1",
             weight: { edit: ["weight: 2", "weight: 3"], shares: { ftp1: 3, ftp2: 1, ftp3: 1 } },
             port: 21,
             scheduler: "wrr",

@@ -11,7 +11,6 @@ describe("examples/nat", () => {
         serve: httpServer,
         request: httpRequest,
         resources: 4,
-        identity: process.env["LVS_EXHAUSTIVE"] === "1",
         weight: { edit: ["weight: 2", "weight: 4"], shares: { web1: 4, web2: 1 } },
         port: 80,
         scheduler: "wlc",

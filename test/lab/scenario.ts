@@ -28,8 +28,6 @@ export interface Topology {
     port: number;
     /** The scheduler as it is written. */
     scheduler: string;
-    /** Also renames, moves and replaces everything; what another topology shows alike is left to the exhaustive run. */
-    identity: boolean;
     /** What a hand undoes of what was set up; how to see that it is missing; where. */
     control: {
         what: string;
@@ -81,11 +79,6 @@ export function promises(topology: Topology, more: (running: Running) => void = 
     };
     const rules = (vip = VIP) => onDirector(`ipvsadm -Sn | grep -e '${service(vip)}' || true`);
     const look = () => running.lab.run(topology.control.look.host, topology.control.look.script);
-    const urnsOf = async (type: string): Promise<string[]> => {
-        const { deployment } = await running.stack.stack.exportStack();
-        const resources = (deployment as { resources: { urn: string; type: string }[] }).resources;
-        return resources.filter((each) => each.type.endsWith(`:${type}`)).map(({ urn }) => urn);
-    };
 
     beforeAll(async () => {
         running.lab = await startLab(join(directory, "lab.json"));
@@ -171,46 +164,6 @@ export function promises(topology: Topology, more: (running: Running) => void = 
             expect(await running.lab.sh(host, "ip -o addr show")).not.toContain(`${VIP}/`);
         }
     });
-
-    const identity = () => {
-        let declared: string;
-        beforeAll(async () => {
-            declared = await rules(OTHER_VIP);
-        });
-        const expectAsDeclared = async (): Promise<void> => {
-            expect(await rules(OTHER_VIP)).toBe(declared);
-            await expectShares(topology.weight.shares, OTHER_VIP);
-        };
-
-        test("a rename of every resource", async () => {
-            await edit([/new lvs\.(\w+)\("(\w+)"/g, 'new lvs.$1("renamed-$2"']);
-            const { changes } = await running.stack.up();
-            expect(changes).toEqual({ create: topology.resources, delete: topology.resources });
-            await expectAsDeclared();
-        });
-
-        test("a move of every resource into a component", async () => {
-            await edit(
-                [
-                    /(async function program\(\) \{\n)/,
-                    '$1    const parent = new pulumi.ComponentResource("t:x:Farm", "farm");\n',
-                ],
-                [/(new lvs\.[^;]*\})\);/g, "$1, { parent });"],
-            );
-            const { changes } = await running.stack.up();
-            expect(changes).toEqual({ create: topology.resources + 1, delete: topology.resources });
-            await expectAsDeclared();
-        });
-
-        test("--replace of the service and of a real server", async () => {
-            const replace = [...(await urnsOf("VirtualService")), (await urnsOf("RealServer"))[0]!];
-            const { changes } = await running.stack.up({ replace });
-            expect(changes).toMatchObject({ replace: expect.any(Number) });
-            await expectAsDeclared();
-            expect((await running.stack.up({ refresh: true })).changes).toEqual({});
-        });
-    };
-    if (topology.identity) describe("identity in the program may change without harm:", identity);
 
     test("destroy leaves every host as it was found", async () => {
         await running.stack.destroy();

@@ -14,7 +14,6 @@ describe("examples/tun", () => {
             serve: httpServer,
             request: httpRequest,
             resources: 4,
-            identity: process.env["LVS_EXHAUSTIVE"] === "1",
             weight: { edit: ["weight: 2", "weight: 4"], shares: { web1: 4, web2: 1 } },
             port: 80,
             scheduler: "wrr",
