@@ -51,6 +51,7 @@ export const codes = {
     "LVS-SYNC-MAXLEN": error("preview", "a sync daemon's maxlen that the kernel changes"),
     "LVS-SYNC-GROUP": error("preview", "a sync daemon's group that is no multicast address"),
     "LVS-SYNC-ID": warning("preview", "two masters whose connections mix"),
+    "LVS-BACKUP-ONLY": error("preview", "a master that a backup daemon keeps from balancing"),
     "LVS-SYSCTL-VALUE": error("preview", "a value that a net.ipv4.vs setting does not take"),
     "LVS-SYSCTL": error("apply", "a net.ipv4.vs setting that the running kernel does not have"),
     "LVS-CONN-TAB": error("apply", "a size that the connection table does not take"),

@@ -26,6 +26,7 @@ export function directorFindings(inputs: DirectorInputs): Finding[] {
         ...forwardingFindings(inputs),
         ...helperFindings(inputs),
         ...syncFindings(inputs),
+        ...backupOnly(inputs),
     ];
 }
 
@@ -149,6 +150,19 @@ function syncFindings({ sync }: DirectorInputs): Finding[] {
         }
         return findings;
     });
+}
+
+/** The kernel asks whether a backup daemon runs, not who has the VIP (sysctl_backup_only in ip_vs.h). */
+function backupOnly({ sync, sysctls }: DirectorInputs): Finding[] {
+    const key = "net.ipv4.vs.backup_only";
+    if (sync?.master === undefined || sync.backup === undefined || (sysctls?.[key] ?? "0").trim() === "0") return [];
+    return [
+        finding(
+            "LVS-BACKUP-ONLY",
+            property(key),
+            `with ${key} ${sysctls![key]} IPVS balances nothing while a backup daemon runs, and this director runs one as a master, too: leave out sync.backup, or have keepalived run the one daemon or the other (lvs_sync_daemon)`,
+        ),
+    ];
 }
 
 /** What a director shows before anything is done there; its services apart. */

@@ -86,15 +86,12 @@ export function realServerDirectorFindings(inputs: RealServerInputs, view: HostV
     const port = inputs.port ?? defaultPort(id);
     const drain = inputs.drain?.timeout ?? (inputs.weight === 0 ? 0 : defaults.drain);
     const beside = serversOnHost(view, serviceKey(id)).filter(({ address }) => address !== inputs.address);
+    const given = { at: "", sysctls: undefined, placed: false, synced: false };
     return [
         ...byService(service, inputs, drain),
-        ...ruleOnHost(id, service, vips, { address: inputs.address, port }, inputs, view, {
-            at: "",
-            sysctls: undefined,
-            placed: false,
-        }),
+        ...ruleOnHost(id, service, vips, { address: inputs.address, port }, inputs, view, given),
         ...drainFindings(id, service, drain, "drain.timeout", view, undefined),
-        ...loopFindings([...beside, { address: inputs.address, forwarding }], "address", view, undefined),
+        ...loopFindings([...beside, { address: inputs.address, forwarding }], vips, view, { ...given, at: "address" }),
     ];
 }
 

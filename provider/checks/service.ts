@@ -11,7 +11,7 @@ import { familyOf, hostPort, isLoopback, isUnicast } from "../ipvs/address";
 import { defaults } from "../ipvs/limits";
 import { forcedPort, mayMixFamilies, type ServiceIdentity, serviceKey } from "../ipvs/model";
 import { schedulerNamed } from "../ipvs/schedulers";
-import { hasPort, type Ports, portsMeet } from "../kinds/dialect";
+import { type Ports, portsMeet, takesFrom } from "../kinds/dialect";
 import type { Finding } from "../kinds/want";
 import { finding } from "./codes";
 import { below, lacksFallback } from "./words";
@@ -263,11 +263,7 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
         }
     }
     for (const { id, at } of services) {
-        if (!("protocol" in id)) continue;
-        const shadow = marked.find(
-            ({ protocol, address, port }) =>
-                protocol === id.protocol && address === id.address && hasPort(port, id.port),
-        );
+        const shadow = marked.find((each) => takesFrom(each, id));
         if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
     }
     return findings;

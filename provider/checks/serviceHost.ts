@@ -15,7 +15,8 @@ import {
     serviceKey,
 } from "../ipvs/model";
 import { tunnelOverhead } from "../ipvs/tunnels";
-import { hasPort } from "../kinds/dialect";
+import { announced } from "../kinds/address";
+import { takesFrom } from "../kinds/dialect";
 import { marksOf } from "../kinds/filter";
 import { fact, lines } from "../kinds/probe";
 import type { Finding, HostView } from "../kinds/want";
@@ -34,6 +35,8 @@ interface Given {
     sysctls: DirectorInputs["sysctls"];
     /** Whether the VIPs are placed by us: they are then never a source address. */
     placed: boolean;
+    /** Whether a sync daemon is declared beside it. */
+    synced: boolean;
 }
 
 /** A service with its inline real servers. */
@@ -52,9 +55,9 @@ export function serviceOnHost(id: ServiceIdentity, fields: InlineService, view: 
                 address,
                 forwarding: destinationValue(server).forwarding,
             })),
-            below(at, "realServers"),
+            vips,
             view,
-            sysctls,
+            { ...given, at: below(at, "realServers") },
         ),
         ...servers.flatMap(({ address, port, fields: server, at: place }) =>
             ruleOnHost(id, service, vips, { address, port }, server, view, { ...given, at: place }),
@@ -152,10 +155,7 @@ function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]):
 
 function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
     if (!("protocol" in id)) return [];
-    const mark = marksOf(view).find(
-        ({ traffic: { protocol, address, port } }) =>
-            protocol === id.protocol && address === id.address && hasPort(port, id.port),
-    )?.mark;
+    const mark = marksOf(view).find(({ traffic }) => takesFrom(traffic, id))?.mark;
     const family = id.address.includes(":") ? "ipv6" : "ipv4";
     if (typeof mark !== "number") return [];
     const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;
@@ -314,23 +314,38 @@ function sourceFindings(vips: string[], view: HostView, at: string): Finding[] {
     ];
 }
 
-/** keepalived#2450: a backup that is a real server too balances the master's packets once more. */
+/**
+ * keepalived#2450: a director that is a real server, too, balances once more what another one sends it. The kernel leaves
+ * that alone with `backup_only`, where a backup daemon runs (sysctl_backup_only in ip_vs.h).
+ */
 export function loopFindings(
     servers: { address: string; forwarding: string }[],
-    at: string,
+    vips: string[],
     view: HostView,
-    sysctls: DirectorInputs["sysctls"],
+    { at, sysctls, placed, synced }: Given,
 ): Finding[] {
     const key = "net.ipv4.vs.backup_only";
     const direct = servers.filter(({ forwarding }) => forwarding !== "nat");
     const local = direct.find(({ address }) => isLocal(view, address));
-    const isBackup = view.objects.get("sync")?.has("backup") === true;
-    if (!isBackup || local === undefined || direct.length < 2 || willBe(sysctls, view, key) !== "0") return [];
+    if (local === undefined || direct.length < 2) return [];
+    const daemons = view.objects.get("sync");
+    const isBackup = daemons?.has("backup") === true;
+    const holds = (vip: string) => placesOf(view, vip).some(({ device }) => announced(device));
+    if (!isBackup && (placed || vips.length === 0 || vips.some(holds))) return [];
+    const off = (willBe(sysctls, view, key) ?? "0") === "0";
+    const alone = !synced && (daemons?.size ?? 0) === 0;
+    if (!off && !alone) return [];
+    const remedy = [
+        ...(off ? [`set ${key} to 1`] : []),
+        ...(alone
+            ? ["have a backup daemon run while the VIP is elsewhere, without which that setting has no effect"]
+            : []),
+    ];
     return [
         finding(
             "LVS-LOOP",
             at,
-            `this director is a backup and, as ${local.address}, a real server: what the master sends it may be balanced once more, and come back; set ${key} to 1`,
+            `this director is${isBackup ? " a backup" : " without the VIP"} and, as ${local.address}, a real server: what another director sends it is balanced once more, and may come back: ${remedy.join(", and ")}`,
         ),
     ];
 }

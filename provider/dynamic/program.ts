@@ -3,10 +3,10 @@
  * values are found before anything is touched. (It runs twice for a resource that is replaced: the later call counts.)
  */
 import { isDeepStrictEqual } from "node:util";
+import { parseServiceKey } from "../ipvs/model";
 import { kindOf, type Value } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
-import { parseTrafficKey, portsMeet } from "../kinds/dialect";
-import { takesFrom } from "../kinds/filter";
+import { parseTrafficKey, portsMeet, takesFrom } from "../kinds/dialect";
 import { DEVICE_PREFIX } from "../kinds/kind";
 import type { Finding } from "../kinds/want";
 import { describeOwner } from "../reconcile/ledger";
@@ -167,7 +167,11 @@ function markOneTraffic(mine: Seen, theirs: Seen): boolean {
 
 /** A mark and a service whose traffic it takes. */
 function shadows(mark: Seen, service: Seen): boolean {
-    return mark.kind === "mark" && service.kind === "service" && takesFrom(mark.key, service.key);
+    return (
+        mark.kind === "mark" &&
+        service.kind === "service" &&
+        takesFrom(parseTrafficKey(mark.key), parseServiceKey(service.key))
+    );
 }
 
 /** One address on two directors' networks. */

@@ -1,14 +1,5 @@
 /** Our rules in the host's packet filter, and the frame that they stand in. */
-import { parseServiceKey } from "../ipvs/model";
-import {
-    type Dialect,
-    type Edited,
-    hasPort,
-    parseMasqueradeKey,
-    parseTrafficKey,
-    type Traffic,
-    type Words,
-} from "./dialect";
+import { type Dialect, type Edited, parseMasqueradeKey, parseTrafficKey, type Traffic, type Words } from "./dialect";
 import { ip6tables, iptables } from "./iptables";
 import { type Kind, type Objects, type Place, ranks, type Value } from "./kind";
 import { nftables } from "./nftables";
@@ -167,13 +158,6 @@ export function marksOf({ objects }: HostView): { traffic: Traffic; mark: Value 
         traffic: parseTrafficKey(key.slice(key.lastIndexOf(" ") + 1)),
         mark,
     }));
-}
-
-/** Whether a mark on this traffic takes it away from a service: IPVS looks for the mark's own service first. */
-export function takesFrom(mark: string, service: string): boolean {
-    const { protocol, address, port } = parseTrafficKey(mark);
-    const id = parseServiceKey(service);
-    return "protocol" in id && protocol === id.protocol && address === id.address && hasPort(port, id.port);
 }
 
 /** The value of a rule on a host, whichever packet filter has it. */

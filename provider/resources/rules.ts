@@ -3,6 +3,7 @@
 import { vipFindings } from "../checks/host";
 import { isLocal, routesOf, routesTo } from "../checks/network";
 import { serviceOnHost } from "../checks/serviceHost";
+import type { DirectorInputs } from "../inputs/director";
 import { destinationValue, type InlineRealServer } from "../inputs/realServer";
 import { type InlineService, realServersOf, serviceValue, serviceVips } from "../inputs/service";
 import { destinationKey, type ServiceIdentity, serviceKey } from "../ipvs/model";
@@ -65,14 +66,19 @@ export function serviceWants(
 export function serviceHostFindings(
     id: ServiceIdentity,
     fields: InlineService,
-    beside: { interface?: string | undefined; at: string; sysctls?: Record<string, string> | undefined },
+    beside: Pick<DirectorInputs, "interface" | "sysctls" | "sync"> & { at: string },
     view: HostView,
 ): Finding[] {
     const external = fields.vip?.external === true;
     const named = (fields.vip?.interface ?? beside.interface) !== undefined;
     return [
         ...vipFindings(view, serviceVips(id, fields), external || named),
-        ...serviceOnHost(id, fields, view, { at: beside.at, sysctls: beside.sysctls, placed: named && !external }),
+        ...serviceOnHost(id, fields, view, {
+            at: beside.at,
+            sysctls: beside.sysctls,
+            placed: named && !external,
+            synced: beside.sync !== undefined,
+        }),
     ];
 }
 

@@ -122,13 +122,13 @@ describe.each(exhaustive ? (["dr", "nat", "tun"] as const) : (["dr"] as const))(
             failures: "",
             answered: requests * vips.length,
         });
-        expect(requests).toBeGreaterThan(10);
+        expect(requests).toBeGreaterThan(1);
         for (const [at, pid] of pids.entries()) {
             // It may be ended in the middle of a line.
             const said = await lab.sh("client", `kill ${pid} && sleep 0.2 && cat ${where}/${at}`);
             const [first, ...others] = said.split("\n").slice(0, -1);
             expect({ vip: vips[at], first }).toEqual({ vip: vips[at], first: "200 1" });
-            expect(others.length).toBeGreaterThan(10);
+            expect(others.length).toBeGreaterThan(1);
             expect(others.filter((line) => line !== "200 0")).toEqual([]);
         }
     }

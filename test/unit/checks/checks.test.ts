@@ -408,6 +408,29 @@ const raised: Case[] = [
         rs({ address: "192.0.2.10" }),
         onLb(director({ ...table(http, "-a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 1"), "ipvs.daemons": backup })),
     ],
+    // The VIP is elsewhere, and no daemon runs: then backup_only has no effect.
+    ...["0", "1"].flatMap((backupOnly): Case[] => [
+        [
+            "LVS-LOOP",
+            "realServers",
+            vs({ vip: { external: true }, realServers: { "192.0.2.10": {}, "192.0.2.11": {} } }),
+            onLb(director({}, { "net.ipv4.vs.backup_only": backupOnly })),
+        ],
+        [
+            "LVS-LOOP",
+            "address",
+            rs({ address: "192.0.2.10" }),
+            onLb(
+                director(
+                    {
+                        ...table(http, "-a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 1"),
+                        address: addresses("eth1 192.0.2.10/24", "lo 192.0.2.100/32"),
+                    },
+                    { "net.ipv4.vs.backup_only": backupOnly },
+                ),
+            ),
+        ],
+    ]),
     ["LVS-TUN-MTU", "forwarding", rs({ forwarding: "tun" }), onLb(director({}, { "net.ipv4.vs.pmtu_disc": "0" }))],
     [
         "LVS-TUN-MTU",
@@ -571,6 +594,14 @@ const raised: Case[] = [
         "LVS-SYNC-MAXLEN",
         "sync.master.maxlen",
         dir({ sync: { master: { interface: "eth1", group: "ff02::81", maxlen: 65488 } } }),
+    ],
+    [
+        "LVS-BACKUP-ONLY",
+        'sysctls["net.ipv4.vs.backup_only"]',
+        dir({
+            sync: { master: { interface: "eth1" }, backup: { interface: "eth1" } },
+            sysctls: { "net.ipv4.vs.backup_only": 1 },
+        }),
     ],
     ["LVS-SYNC-GROUP", "sync.master.group", dir({ sync: { master: { interface: "eth1", group: "192.0.2.9" } } })],
     ["LVS-CONN-TAB", "connTabBits", dir({ connTabBits: 24 }), onLb(director({ parameters: "" }))],
@@ -798,6 +829,25 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
         "two directors as real servers, with backup_only",
         vs({ realServers: { "192.0.2.10": {}, "192.0.2.11": {} } }),
         onLb(director({ "ipvs.daemons": backup }, { "net.ipv4.vs.backup_only": "1" })),
+    ],
+    [
+        "a master and its backup as real servers, with backup_only, wherever the VIP is",
+        inline(
+            "tcp/192.0.2.100:80",
+            { vip: { external: true }, realServers: { "192.0.2.10": {}, "192.0.2.11": {} } },
+            { sync: { master: { interface: "eth1" } }, sysctls: { "net.ipv4.vs.backup_only": 1 } },
+        ),
+        onLb(),
+    ],
+    [
+        "a director that has the VIP and is a real server beside another one",
+        rs({ address: "192.0.2.10" }),
+        onLb(
+            director({
+                ...table(http, "-a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 1"),
+                address: addresses("eth1 192.0.2.10/24", "eth1 192.0.2.100/32", "lo 192.0.2.100/32"),
+            }),
+        ),
     ],
     [
         "a VIP that is there already",
