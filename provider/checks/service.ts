@@ -263,7 +263,7 @@ export function sharedTraffic(services: { id: ServiceIdentity; fields: InlineSer
         }
     }
     for (const { id, at } of services) {
-        const shadow = marked.find((each) => takesFrom(each, id));
+        const shadow = marked.find((each) => takesFrom(each, serviceKey(id)));
         if (shadow !== undefined) findings.push(shadowed(serviceKey(id), shadow.mark, at));
     }
     return findings;

@@ -155,7 +155,7 @@ function pinned(at: string, view: HostView, sysctls: DirectorInputs["sysctls"]):
 
 function markedAway(id: ServiceIdentity, view: HostView, at: string): Finding[] {
     if (!("protocol" in id)) return [];
-    const mark = marksOf(view).find(({ traffic }) => takesFrom(traffic, id))?.mark;
+    const mark = marksOf(view).find(({ traffic }) => takesFrom(traffic, serviceKey(id)))?.mark;
     const family = id.address.includes(":") ? "ipv6" : "ipv4";
     if (typeof mark !== "number") return [];
     const taken = view.objects.get("service")?.has(serviceKey({ fwmark: mark, family })) === true;

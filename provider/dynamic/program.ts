@@ -3,7 +3,6 @@
  * values are found before anything is touched. (It runs twice for a resource that is replaced: the later call counts.)
  */
 import { isDeepStrictEqual } from "node:util";
-import { parseServiceKey } from "../ipvs/model";
 import { kindOf, type Value } from "../kinds";
 import { parseAddressKey } from "../kinds/address";
 import { parseTrafficKey, portsMeet, takesFrom } from "../kinds/dialect";
@@ -167,11 +166,7 @@ function markOneTraffic(mine: Seen, theirs: Seen): boolean {
 
 /** A mark and a service whose traffic it takes. */
 function shadows(mark: Seen, service: Seen): boolean {
-    return (
-        mark.kind === "mark" &&
-        service.kind === "service" &&
-        takesFrom(parseTrafficKey(mark.key), parseServiceKey(service.key))
-    );
+    return mark.kind === "mark" && service.kind === "service" && takesFrom(parseTrafficKey(mark.key), service.key);
 }
 
 /** One address on two directors' networks. */

@@ -2,7 +2,7 @@
  * What our packet-filter rules are, and what a program that sets them has to say: each program (nft; iptables and
  * ip6tables where nft is missing) is one value of `Dialect`, and every kind of rule works with all of them.
  */
-import type { ServiceIdentity } from "../ipvs/model";
+import { parseServiceKey } from "../ipvs/model";
 import type { Action, Kind } from "./kind";
 import type { Probe } from "./probe";
 
@@ -59,8 +59,9 @@ export function hasPort(ports: Ports, port: number): boolean {
     return ports === 0 || (first <= port && port <= last);
 }
 
-/** Whether a mark on this traffic takes it away from a service: IPVS looks for the mark's own service first. */
-export function takesFrom({ protocol, address, port }: Omit<Traffic, "family">, id: ServiceIdentity): boolean {
+/** Whether a mark on this traffic takes it away from a service, given by its key: IPVS looks for the mark's own service first. */
+export function takesFrom({ protocol, address, port }: Omit<Traffic, "family">, service: string): boolean {
+    const id = parseServiceKey(service);
     return "protocol" in id && protocol === id.protocol && address === id.address && hasPort(port, id.port);
 }
 
