@@ -335,10 +335,12 @@ export function loopFindings(
     const off = (willBe(sysctls, view, key) ?? "0") === "0";
     const alone = !synced && (daemons?.size ?? 0) === 0;
     if (!off && !alone) return [];
+    const daemon = "have a backup daemon run while the VIP is elsewhere";
     const remedy = [
         ...(off ? [`set ${key} to 1`] : []),
-        ...(alone
-            ? ["have a backup daemon run while the VIP is elsewhere, without which that setting has no effect"]
+        ...(alone ? [`${daemon}, without which that setting has no effect`] : []),
+        ...(isBackup && daemons?.has("master") === true
+            ? [`${daemon} and a master daemon where it is: with both and that setting nothing is balanced`]
             : []),
     ];
     return [

@@ -998,6 +998,25 @@ const fine: [string, readonly [Resource<never>, Inputs], object?][] = [
     ],
 ];
 
+test("a loop's remedy is that of the daemons that run", () => {
+    const master = backup.replace("backup", "master");
+    const remedy = (daemons: string, backupOnly = "0") => {
+        const of = vs({ vip: { external: true }, realServers: { "192.0.2.10": {}, "192.0.2.11": {} } });
+        const host = director({ "ipvs.daemons": daemons }, { "net.ipv4.vs.backup_only": backupOnly });
+        return said(...of, onLb(host)).map(({ message }) => message.replace(/^.*?may come back: /, ""));
+    };
+    const setting = "set net.ipv4.vs.backup_only to 1";
+    const daemon = "have a backup daemon run while the VIP is elsewhere";
+    expect(remedy(backup)).toEqual([setting]);
+    expect(remedy(master)).toEqual([setting]);
+    expect(remedy("")).toEqual([`${setting}, and ${daemon}, without which that setting has no effect`]);
+    expect(remedy("", "1")).toEqual([`${daemon}, without which that setting has no effect`]);
+    expect(remedy(`${master}${backup}`)).toEqual([
+        `${setting}, and ${daemon} and a master daemon where it is: with both and that setting nothing is balanced`,
+    ]);
+    expect([remedy(backup, "1"), remedy(master, "1")]).toEqual([[], []]);
+});
+
 test.each(fine)("nothing is said of %s", (_, [resource, inputs], hosts = everywhere) => {
     expect(said(resource, inputs, hosts)).toEqual([]);
 });
