@@ -151,12 +151,12 @@ describe.each(exhaustive ? (["dr", "nat", "tun"] as const) : (["dr"] as const))(
     const all = 3 + 2 * farm.length;
     type Story = [what: string, next: Declared, changes: OpMap];
     const stories: Story[] = [
-        ["another name of every resource", { ...plain, prefix: "a-" }, { create: all, delete: all }],
         ["a move into an LvsCluster", { ...plain, in: "cluster" }, { create: all + 1, delete: all }],
         ["a move out of it", plain, { create: all, delete: all + 1 }],
     ];
     const more: Story[] = [
-        ["another name by an alias", { ...plain, prefix: "b-", formerly: "" }, { update: all }],
+        ["another name of every resource", { ...plain, prefix: "a-" }, { create: all, delete: all }],
+        ["another name by an alias", { ...plain, prefix: "b-", formerly: "a-" }, { update: all }],
         ["a move into a component", { ...plain, prefix: "b-", in: "component" }, { create: all + 1, delete: all }],
         ["a move out of that", plain, { create: all, delete: all + 1 }],
         ["real servers that stand in their services, too", { ...plain, twice: true }, { update: 2 }],
