@@ -60,21 +60,8 @@ export const forwardingKind: Kind<Forwarding & Record<string, Value>> = {
         ...(key === "ipv6" && want.on ? advertised(have) : []),
         { write: sysctlPath(master[key]!), text: want.on ? "1" : "0" },
     ],
-    // A packet is forwarded by IPv4 if the interface that it came in by says so; by IPv6 the switch alone counts.
     mend: (key, want, have, found, claimed) =>
-        key !== "ipv4" || !want.on
-            ? []
-            : Object.entries(have.interfaces ?? {})
-                  .filter(
-                      ([device, { forwarding }]) =>
-                          forwarding === "0" &&
-                          !(
-                              found.on &&
-                              (found.interfaces?.[device] ?? found.interfaces?.["default"])?.["forwarding"] === "0"
-                          ) &&
-                          !claimed({ kind: "sysctl", key: `net.ipv4.conf.${device}.forwarding` }),
-                  )
-                  .map(([device]) => ofInterface("ipv4", device, "forwarding", "1")),
+        !want.on ? [] : key === "ipv4" ? ceased(have, found, claimed) : deaf(have, found, claimed),
     restore: (key, found, have) => [
         { write: sysctlPath(master[key]!), text: found.text ?? (found.on ? "1" : "0") },
         ...Object.entries(found.interfaces ?? {})
@@ -110,12 +97,44 @@ function ofInterface(family: "ipv4" | "ipv6", device: string, name: string, text
     return { write: sysctlPath(interfaceSysctl(family, device.replaceAll("/", "."), name)), text };
 }
 
+type Claimed = (place: { kind: string; key: string }) => boolean;
+
+/**
+ * Interfaces that no longer forward: a packet is forwarded by IPv4 if the interface that it came in by says so; by IPv6
+ * the switch alone counts.
+ */
+const ceased = (have: Forwarding, found: Forwarding, claimed: Claimed): Action[] =>
+    Object.entries(have.interfaces ?? {})
+        .filter(
+            ([device, { forwarding }]) =>
+                forwarding === "0" &&
+                !(found.on && (found.interfaces?.[device] ?? found.interfaces?.["default"])?.["forwarding"] === "0") &&
+                !claimed({ kind: "sysctl", key: `net.ipv4.conf.${device}.forwarding` }),
+        )
+        .map(([device]) => ofInterface("ipv4", device, "forwarding", "1"));
+
+/** Interfaces that took router advertisements before the host forwarded, and do so no longer. */
+const deaf = (have: Forwarding, found: Forwarding, claimed: Claimed): Action[] =>
+    Object.entries(have.interfaces ?? {})
+        .filter(
+            ([device, { accept_ra }]) =>
+                accept_ra === "1" &&
+                listened(found, device) &&
+                !claimed({ kind: "sysctl", key: `net.ipv6.conf.${device}.accept_ra` }),
+        )
+        .map(([device]) => ofInterface("ipv6", device, "accept_ra", "2"));
+
+/** Whether an interface's router advertisements end with the switch, unless they are asked for all the same. */
+function listened({ on, interfaces }: Forwarding, device: string): boolean {
+    const { accept_ra, forwarding } = interfaces?.[device] ?? {};
+    return !on && accept_ra === "1" && forwarding !== "1";
+}
+
 function advertised(have: Forwarding | undefined): Action[] {
     if (have === undefined) return [{ script: KEEP_ADVERTISEMENTS, words: [] }];
-    if (have.on) return [];
-    return Object.entries(have.interfaces ?? {})
-        .filter(([, { accept_ra, forwarding }]) => accept_ra === "1" && forwarding !== "1")
-        .map(([device]) => ofInterface("ipv6", device, "accept_ra", "2"));
+    return Object.keys(have.interfaces ?? {})
+        .filter((device) => listened(have, device))
+        .map((device) => ofInterface("ipv6", device, "accept_ra", "2"));
 }
 
 /**

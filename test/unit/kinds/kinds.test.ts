@@ -216,6 +216,39 @@ describe("forwarding", () => {
         expect(mended("ipv6", { on: false })).toEqual([]);
     });
 
+    test("an interface that took router advertisements before the host forwarded, and no longer does, is set right", () => {
+        const interfaces = {
+            ...{ eth0: { accept_ra: "1" }, eth1: { accept_ra: "0" }, eth2: { accept_ra: "1" } },
+            ...{ eth3: { accept_ra: "2" }, "eth4/5": { accept_ra: "1" }, eth5: { accept_ra: "1" } },
+        };
+        const found = {
+            on: false,
+            interfaces: {
+                ...{ eth0: { accept_ra: "1" }, eth1: { accept_ra: "1" }, eth2: { accept_ra: "0" } },
+                ...{ eth3: { accept_ra: "1" }, "eth4/5": { accept_ra: "1" } },
+                eth5: { accept_ra: "1", forwarding: "1" },
+            },
+        };
+        const mended = (before: Value, claimed = "", on = true) =>
+            said(
+                kindOf("forwarding").mend!(
+                    ...([
+                        "ipv6",
+                        { on },
+                        { on, interfaces },
+                        before,
+                        ({ key }: { key: string }) => key === claimed,
+                    ] as const),
+                ),
+            );
+        const eth0 = "2 > /proc/sys/net/ipv6/conf/eth0/accept_ra";
+        const eth4 = "2 > /proc/sys/net/ipv6/conf/eth4.5/accept_ra";
+        expect(mended(found)).toEqual([eth0, eth4]);
+        expect(mended(found, "net.ipv6.conf.eth4/5.accept_ra")).toEqual([eth0]);
+        expect(mended({ ...found, on: true })).toEqual([]);
+        expect(mended(found, "", false)).toEqual([]);
+    });
+
     test("it stays on where somebody else translates addresses, in a table of the family, and was not on before", () => {
         const stays = (family: string, sections: Record<string, string>, on = false) =>
             kindOf("forwarding").stays!(family, probeOf(sections), { on });
