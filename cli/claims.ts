@@ -109,9 +109,11 @@ function print({ host, file, owner, id, stack, claims: all }: ReturnType<typeof 
     }
     for (const { kind, key, value, holds, found, maintenance } of all) {
         const known = isKind(kind);
-        const differs = holds ? "" : known ? `, but the host has ${show(found ?? undefined)}` : `, ${UNKNOWN}`;
+        const differs = holds ? "" : known ? `, but the host has ${show(found ?? undefined, kind)}` : `, ${UNKNOWN}`;
         const rests = maintenance === true ? ", under maintenance" : "";
-        lines.push(`    ${known ? kindOf(kind).describe(key) : `${kind} ${key}`} ${show(value)}${rests}${differs}`);
+        lines.push(
+            `    ${known ? kindOf(kind).describe(key) : `${kind} ${key}`} ${show(value, kind)}${rests}${differs}`,
+        );
     }
     return lines.map((line) => `${line}\n`).join("");
 }

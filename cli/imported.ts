@@ -360,7 +360,7 @@ function changeOf({ kind, key, value, leave = [] }: Want, state: HostState): str
     const left = Object.fromEntries(leave.map((name) => [name, (have as Fields | undefined)?.[name]]));
     const wanted = leave.length === 0 ? value : ({ ...(value as Fields), ...left } as Value);
     if (additions.includes(kind) || satisfied(kind, key, wanted, have)) return [];
-    return [`up would set ${kindOf(kind).describe(key)} to ${show(value)}; it is ${show(have)}`];
+    return [`up would set ${kindOf(kind).describe(key)} to ${show(value, kind)}; it is ${show(have, kind)}`];
 }
 
 /** One entry for a real server that is the same in several services. */

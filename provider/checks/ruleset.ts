@@ -99,7 +99,7 @@ function priorityOf(text: string): number {
     return Number.isNaN(priority) ? IPVS_PRIORITY : priority;
 }
 
-/** The filter tables of a host without nft, out of `iptables-save` and `ip6tables-save`, in nft's words. */
+/** The filter tables that nft does not show, out of `iptables-save` and `ip6tables-save`, in nft's words. */
 function iptablesChains(view: HostView): Chain[] {
     const whole: Chain[] = [];
     let chains: Chain[] = [];

@@ -104,7 +104,7 @@ export function contradictions<Inputs extends object>(resource: Resource<Inputs>
                             code: "LVS-CONTRADICTION",
                             severity: "error",
                             property: "",
-                            message: `${row.describe(mine.key)} is wanted as ${show(mine.value)} here and as ${show(theirs.value)} by ${describeOwner(other)}`,
+                            message: `${row.describe(mine.key)} is wanted as ${show(mine.value, mine.kind)} here and as ${show(theirs.value, mine.kind)} by ${describeOwner(other)}`,
                         });
                     } else if (mine.kind === "service" || mine.kind === "destination") {
                         findings.push({

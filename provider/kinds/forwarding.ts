@@ -75,6 +75,7 @@ export const forwardingKind: Kind<Forwarding & Record<string, Value>> = {
             .map((setting) => setElsewhere(setting, probe))
             .find((why) => why !== undefined) ?? (found.on ? undefined : translatedElsewhere(key, probe)),
     describe: (key) => `${key} forwarding`,
+    show: ({ on }) => (on ? "on" : "off"),
 };
 
 /** Somebody else's address translation on the host, which forwards: a container network that came after us. */

@@ -91,6 +91,8 @@ export interface Kind<V extends Value = Value> {
     parent?(key: string): Place;
     /** In a person's words, for steps and errors: "virtual service tcp/192.0.2.100:80". */
     describe(key: string): string;
+    /** A value in a person's words; default: its JSON. */
+    show?(value: V): string;
 }
 
 /**

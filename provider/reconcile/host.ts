@@ -669,7 +669,7 @@ export class Host {
         return this.stepError(
             "LVS-VERIFY",
             `${goal.kind} ${goal.key}`,
-            `asked for ${show(goal.value)}, the host then has ${show(valueAt(answer.state, goal.kind, goal.key))}`,
+            `asked for ${show(goal.value, goal.kind)}, the host then has ${show(valueAt(answer.state, goal.kind, goal.key), goal.kind)}`,
             "The kernel or another program on the host holds another value.",
         );
     }

@@ -434,7 +434,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; va
             row.describe(key),
             same
                 ? `it belongs to ${describeOwner(file.owner)}`
-                : `${describeOwner(file.owner)} wants ${show(claim.value)}, ${describeOwner(request.owner)} wants ${show(want)}`,
+                : `${describeOwner(file.owner)} wants ${show(claim.value, kind)}, ${describeOwner(request.owner)} wants ${show(want, kind)}`,
             "One object has one value on a host: let both stacks declare the same, or let one of them do it.",
         );
     }
@@ -445,7 +445,7 @@ function claimObject(scene: Scene, given: Want, all: Want[]): { claim: Claim; va
                 "LVS-EXISTS",
                 request.host,
                 row.describe(key),
-                `it exists and nobody declared it: the host has ${show(have)}, wanted is ${show(want)}`,
+                `it exists and nobody declared it: the host has ${show(have, kind)}, wanted is ${show(want, kind)}`,
                 "Set `adopt: true` to take it over (destroy then removes it), or remove it by hand.",
             );
         }
@@ -541,7 +541,7 @@ function releaseObject(scene: Scene, claim: Claim, releases: Claim[]): Step[] {
     }
     if (have === undefined || row.nature === "standing") return [];
     const left = (why: string): Step[] => {
-        notes.push(`${request.host}: ${row.describe(key)} is left as it is, ${show(have)}: ${why}`);
+        notes.push(`${request.host}: ${row.describe(key)} is left as it is, ${show(have, kind)}: ${why}`);
         return [];
     };
     if (found.state === "present") {
@@ -658,15 +658,20 @@ export function makeStep(
 ): Step {
     const row = kindOf(kind);
     const values =
-        after === undefined ? "" : before === undefined ? ` ${show(after)}` : ` ${show(before)} -> ${show(after)}`;
+        after === undefined
+            ? ""
+            : before === undefined
+              ? ` ${show(after, kind)}`
+              : ` ${show(before, kind)} -> ${show(after, kind)}`;
     const says = `${verb} ${row.describe(key)}${values}`;
     return { kind, key, before, after, actions, rank: row.rank(key), release, says, drained: false };
 }
 
-/** A value in a message: short, on one line. */
-export function show(value: Value | undefined): string {
+/** A value in a message, of an object of a kind or a part of one: short, on one line. */
+export function show(value: Value | undefined, kind?: string): string {
     if (value === undefined) return "nothing";
-    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const own = kind !== undefined && isKind(kind) ? kindOf(kind).show?.(value) : undefined;
+    const text = own ?? (typeof value === "string" ? value : JSON.stringify(value));
     return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }
 
@@ -717,7 +722,9 @@ export function planUndo(deed: Deed, state: HostState, marks = underMaintenance(
         // What only this package makes may be half made: nobody else has changed it.
         const halfMade = row.ours?.(key) === true && before === undefined;
         if (!same(after) && !same(atRest(before)) && !halfMade) {
-            notes.push(`${deed.host}: ${row.describe(key)} is left as it is, ${show(have)}: it was changed since`);
+            notes.push(
+                `${deed.host}: ${row.describe(key)} is left as it is, ${show(have, kind)}: it was changed since`,
+            );
             return [];
         }
         const newest = holders(others, kind, key)[0];

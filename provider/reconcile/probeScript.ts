@@ -171,14 +171,19 @@ lvs_inform() {
     if lvs_tables; then
         timeout 3 nft list ruleset 2>/dev/null | sed -n '/^table inet pulumi_lvs /,/^}/d;/chain PULUMI-LVS-/,/^.}/d;/^table /p;/ct status /!{/[[:space:]]\\(masquerade\\|[sd]nat \\)\\|"MASQUERADE"\\|"[SD]NAT"/{s/.*/nat/p;d;};};10000,$d;/^table [a-z0-9]* nat {/,/^}/d;/^table [a-z0-9]* raw {/,/^}/d;/^.set /,/^.}/d;/^.map /,/^.}/d;/^table /d;p'
     fi
-    if ! command -v nft >/dev/null 2>&1; then
-        lvs_section input.iptables
-        for p in iptables ip6tables; do
+    # Beside nft, which does not show them, the tables of the older backend; only those that are in use.
+    lvs_section input.iptables
+    for p in iptables ip6tables; do
+        c=$p-save
+        if command -v nft >/dev/null 2>&1; then
+            t=; read -r t 2>/dev/null < "/proc/net/\${p%tables}_tables_names"
+            c=$p-legacy-save; [ -n "$t" ] && command -v $c >/dev/null 2>&1 || continue
+        else
             lvs_listable $p || continue
-            echo $p
-            timeout 3 $p-save 2>/dev/null | sed -n '/^-A PULUMI-LVS-/d;/^-A .* -j \\(MASQUERADE\\|[SD]NAT\\)/{s/.*/nat/p;d;};/^[*]filter/,/^COMMIT/{/^[*]/d;p;}'
-        done
-    fi
+        fi
+        echo $p
+        timeout 3 $c 2>/dev/null | sed -n '/^-A PULUMI-LVS-/d;/^-A .* -j \\(MASQUERADE\\|[SD]NAT\\)/{s/.*/nat/p;d;};/^[*]filter/,/^COMMIT/{/^[*]/d;p;}'
+    done
     # By any look: what is built in would else seem to be missing.
     lvs_section builtin
     grep -shoE '/(${MODULES})\\.ko' "/lib/modules/$k/modules.builtin" | sed 's/.*\\///;s/\\.ko//'

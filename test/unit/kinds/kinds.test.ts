@@ -9,6 +9,7 @@ import { TABLE } from "../../../provider/kinds/nftables";
 import { fact, probeOf } from "../../../provider/kinds/probe";
 import { defaultRoute } from "../../../provider/kinds/route";
 import { interfaceSysctl, sysctlKey, sysctlPath } from "../../../provider/kinds/sysctl";
+import { show } from "../../../provider/reconcile/plan";
 
 const read = (kind: string, sections: Record<string, string>) =>
     Object.fromEntries(kindOf(kind).read(probeOf(sections)));
@@ -197,6 +198,11 @@ describe("forwarding", () => {
         expect(said(kindOf("forwarding").restore!("ipv4", found, { on: false }))).toEqual([
             "2 > /proc/sys/net/ipv4/ip_forward",
         ]);
+    });
+
+    test("in a message it is on or off, whatever the interfaces had", () => {
+        expect(show(found["ipv4"], "forwarding")).toBe("off");
+        expect(show({ on: true }, "forwarding")).toBe("on");
     });
 
     test("an interface that ceased to forward is set right, one that did not when it was found or that somebody claims is not", () => {

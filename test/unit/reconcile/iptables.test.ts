@@ -256,7 +256,7 @@ describe("on a host that has iptables and no nft", () => {
     });
 });
 
-test("the table filter is listed where there is no nft, and no other", () => {
+test("the table filter is listed where there is no nft, and no other; beside nft what the older backend has", () => {
     fresh("iptables");
     const filter = ["filter INPUT -p tcp -m tcp --dport 81 -j DROP", "filter FORWARD -j DROP", "filter :INPUTS"];
     host.write("state/iptables", `${filter.join("\n")}\n${FOREIGN}mangle INPUT -j ACCEPT\n`);
@@ -265,7 +265,14 @@ test("the table filter is listed where there is no nft, and no other", () => {
         "iptables\n:INPUT DROP [5:300]\n:INPUTS - [0:0]\n-A INPUT -p tcp -m tcp --dport 81 -j DROP\n-A FORWARD -j DROP\nCOMMIT\n",
     );
     host.program("nft", "exit 0");
-    expect(listed()).toBeUndefined();
+    expect(listed()).toBe("");
+    host.program("iptables-legacy-save", `printf '*nat\\n-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE\\nCOMMIT\\n'`);
+    host.program("ip6tables-legacy-save", "exit 1");
+    // Nothing is listed that would have to be loaded.
+    expect(listed()).toBe("");
+    host.write("proc/net/ip_tables_names", "nat\nfilter\n");
+    host.write("proc/net/ip6_tables_names", "");
+    expect(listed()).toBe("iptables\nnat\n");
 });
 
 describe("every sort of rule", () => {
