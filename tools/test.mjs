@@ -29,8 +29,8 @@ async function runCheck({ name, command: [program, ...args] }, env) {
 async function runTests(stage, env) {
     const sum = await runJest(stage, selection, env);
     const broken = sum.broken.map(({ file }) => file);
-    if (!stage.emulated || selection.length > 0 || broken.length === 0) return sum;
-    say(`\nonce more, because they failed: ${broken.join(", ")}`);
+    if (stage.again === undefined || selection.length > 0 || broken.length === 0) return sum;
+    say(`\nonce more, because they failed, and ${stage.again}: ${broken.join(", ")}`);
     table.push(`           failed the first time: ${broken.join(", ")}`);
     return runAgain(sum, await runJest(stage, broken, env));
 }
