@@ -1,4 +1,4 @@
-import { type Action, type Kind, ranks, type Value } from "./kind";
+import { type Action, type Kind, type Place, ranks, type Value } from "./kind";
 import { lines, type Probe } from "./probe";
 import { interfaceSysctl, setElsewhere, sysctlKind, sysctlPath } from "./sysctl";
 
@@ -98,7 +98,7 @@ function ofInterface(family: "ipv4" | "ipv6", device: string, name: string, text
     return { write: sysctlPath(interfaceSysctl(family, device.replaceAll("/", "."), name)), text };
 }
 
-type Claimed = (place: { kind: string; key: string }) => boolean;
+type Claimed = (place: Place) => boolean;
 
 /**
  * Interfaces that no longer forward: a packet is forwarded by IPv4 if the interface that it came in by says so; by IPv6
