@@ -28,11 +28,13 @@ async function runCheck({ name, command: [program, ...args] }, env) {
 
 async function runTests(stage, env) {
     const sum = await runJest(stage, selection, env);
-    const broken = sum.broken.map(({ file }) => file);
-    if (stage.again === undefined || selection.length > 0 || broken.length === 0) return sum;
-    say(`\nonce more, because they failed, and ${stage.again}: ${broken.join(", ")}`);
-    table.push(`           failed the first time: ${broken.join(", ")}`);
-    return runAgain(sum, await runJest(stage, broken, env));
+    const { again } = stage;
+    const broken = sum.broken.filter(({ said }) => again?.where.test(said));
+    if (selection.length > 0 || broken.length === 0) return sum;
+    const files = broken.map(({ file }) => file);
+    say(`\nonce more, because they failed, and ${again.why}: ${files.join(", ")}`);
+    table.push(`           failed the first time: ${files.join(", ")}`);
+    return runAgain({ ...sum, broken }, await runJest(stage, files, env));
 }
 
 async function runStage(stage, env) {

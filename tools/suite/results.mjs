@@ -9,7 +9,7 @@ import { root } from "../setup/places.mjs";
  * @property {number} failed
  * @property {string[]} complaints each of them counted in failed
  * @property {string[]} files the test files that were run
- * @property {{ file: string, passed: number, failed: number, complaints: string[] }[]} broken what each failed file came to
+ * @property {{ file: string, passed: number, failed: number, complaints: string[], said: string }[]} broken what each failed file came to
  */
 
 /**
@@ -42,6 +42,7 @@ export function tally(name, report, { code, whole }) {
             passed: sum.passed - before.passed,
             failed: sum.failed - before.failed,
             complaints: sum.complaints.slice(before.complaints),
+            said: suite.message,
         });
     }
     if (whole && sum.passed + sum.failed === 0) complain(report ? "no test was run" : "jest gave no report");

@@ -236,17 +236,7 @@ describe("forwarding", () => {
             },
         };
         const mended = (before: Value, claimed = "", on = true) =>
-            said(
-                kindOf("forwarding").mend!(
-                    ...([
-                        "ipv6",
-                        { on },
-                        { on, interfaces },
-                        before,
-                        ({ key }: { key: string }) => key === claimed,
-                    ] as const),
-                ),
-            );
+            said(kindOf("forwarding").mend!("ipv6", { on }, { on, interfaces }, before, ({ key }) => key === claimed));
         const eth0 = "2 > /proc/sys/net/ipv6/conf/eth0/accept_ra";
         const eth4 = "2 > /proc/sys/net/ipv6/conf/eth4.5/accept_ra";
         expect(mended(found)).toEqual([eth0, eth4]);
